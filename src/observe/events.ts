@@ -1,0 +1,17 @@
+/** The names of log events. They are stable: people filter by them. */
+export const EVENTS = {
+  listenerStart: "listener.start",
+  listenerStop: "listener.stop",
+  clientOpen: "client.open",
+  clientClose: "client.close",
+  clientReject: "client.reject",
+  brokerDown: "broker.down",
+  brokerUp: "broker.up",
+  brokerInsecure: "broker.insecure",
+  configWarning: "config.warning",
+  drainStart: "drain.start",
+  drainEnd: "drain.end",
+  internalError: "internal.error",
+} as const;
+
+export type EventName = (typeof EVENTS)[keyof typeof EVENTS];

@@ -1,0 +1,172 @@
+/**
+ * The one interface between sluice and the machine under it. `bun.ts`, `deno.ts` and `net.ts` each implement it; everything
+ * above receives it as an argument and never asks where it runs.
+ */
+
+/** Why a dial, a handshake or a connection failed; the same words on every runtime. */
+export type NetworkErrorCode =
+  | "refused" // nobody listens there
+  | "timeout" // the deadline passed first
+  | "name_not_found" // DNS knows no such name
+  | "unreachable" // no route to host or network
+  | "reset" // the peer sent RST, or vanished while we wrote
+  | "tls" // the handshake or a certificate check failed
+  | "address_in_use" // a listener cannot have its address
+  | "denied" // the operating system said no (a low port, a sandbox)
+  | "descriptors" // the process has no descriptor left
+  | "cancelled" // the owner called cancel()
+  | "other";
+
+/** A value, not an exception: `message` names the address and the runtime's own words for the reason. */
+export interface NetworkError {
+  readonly code: NetworkErrorCode;
+  readonly message: string;
+}
+
+/** What happens on one connection. One handler object serves many connections: the session is found in `connection.owner`. */
+export interface ConnectionHandler {
+  /** Bytes arrived. The chunk belongs to the receiver and may be kept. Never called between `pause` and `resume`. */
+  data(connection: Connection, chunk: Uint8Array): void;
+  /** Exactly one follows a `write` that answered false, once all written bytes are with the kernel. */
+  drain(connection: Connection): void;
+  /** The peer sent FIN (or close_notify): no more data will come. The other direction stays open until `end`. */
+  end(connection: Connection): void;
+  /** Once and last. `error` is absent when both directions were closed in order, or when we called `reset`. */
+  close(connection: Connection, error: NetworkError | undefined): void;
+}
+
+/** A byte stream in both directions: TCP, or TLS over TCP. */
+export interface Connection {
+  /** Set by the owner inside `accept` or `opened`, before any event is delivered. */
+  handler: ConnectionHandler;
+  owner: unknown;
+  /** The peer's address without brackets; an IPv4 peer of a dual-stack listener is shown as IPv4. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Bytes accepted by `write` that the kernel has not taken yet. */
+  readonly bufferedBytes: number;
+  /**
+   * Takes all bytes of the chunk (which the caller must not change afterwards) and answers whether to go on. After a
+   * false the caller stops writing until `drain`; what it writes all the same is still taken, in order. After `end`,
+   * `reset` or close the bytes are dropped and the answer is true.
+   */
+  write(chunk: Uint8Array): boolean;
+  pause(): void;
+  resume(): void;
+  /** Flushes, then sends FIN. Reading goes on until the peer's own FIN; then `close` follows. */
+  end(): void;
+  /** Ends both directions now and drops what waits: RST where the runtime can, a plain close elsewhere. `close` follows, never inside this call. */
+  reset(): void;
+  /** Turns on TCP keep-alive probes after so many idle milliseconds. */
+  setKeepAlive(idleMs: number): void;
+}
+
+export interface ServerTls {
+  /** PEM text: certificate (with its chain) and private key. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ClientTls {
+  /** PEM text of the authorities to trust; absent: the system's. */
+  readonly ca?: string;
+  /** Accept any certificate. */
+  readonly insecure: boolean;
+}
+
+export interface ListenOptions {
+  /** Absent: every address, IPv4 and IPv6. */
+  readonly host?: string;
+  /** 0 asks for a free port; `Listener.port` tells which. */
+  readonly port: number;
+  readonly tls?: ServerTls;
+  /** Milliseconds a TLS handshake may take. */
+  readonly handshakeTimeoutMs: number;
+}
+
+export interface AcceptHandler {
+  /**
+   * A TCP connection was accepted. False: it is closed at once and nothing more is heard of it. True: exactly one
+   * `accept` or `abandoned` follows (at once without TLS, after the handshake with it).
+   */
+  admit(): boolean;
+  accept(connection: Connection): void;
+  /** A TLS handshake failed, was given up, or took too long. */
+  abandoned(remoteAddress: string, error: NetworkError): void;
+}
+
+export interface Listener {
+  readonly host: string | undefined;
+  readonly port: number;
+  /** Stops accepting; connections that were accepted live on. */
+  close(): Promise<void>;
+}
+
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: ClientTls;
+}
+
+export interface DialHandler {
+  /** TCP is connected and, with TLS, the handshake done and the certificate verified. */
+  opened(connection: Connection): void;
+  failed(error: NetworkError): void;
+}
+
+/** Exactly one of `opened` and `failed` is called, later than `connect` returns; neither after `cancel`. */
+export interface Dial {
+  cancel(): void;
+}
+
+export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
+
+/** Why a file could not be read, in the same words everywhere. */
+export interface FileError {
+  readonly code: "missing" | "denied" | "not_a_file" | "other";
+  readonly message: string;
+}
+
+export interface System {
+  /** The words after the program's own name. */
+  readonly arguments: readonly string[];
+  env(name: string): string | undefined;
+  /** The whole file, or why not. Never throws. */
+  readFile(path: string): Promise<Uint8Array | FileError>;
+  /** Calls back on each arrival until the returned function is called. */
+  onSignal(signal: Signal, callback: () => void): () => void;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Milliseconds since 1970, for people and logs only. */
+  wallClock(): number;
+  /** In [0, 1). */
+  random(): number;
+  /** How many descriptors this process may have open; undefined where the system does not tell. */
+  descriptorsMax(): number | undefined;
+  /** Writes a line and its newline. */
+  writeOut(line: string): void;
+  writeError(line: string): void;
+  readonly errorIsTerminal: boolean;
+  readonly outIsTerminal: boolean;
+  exit(code: number): never;
+}
+
+/** What a runtime cannot do is said here, so that it is refused when the configuration is checked. */
+export interface Capabilities {
+  /** `reset` sends RST; without it the peer sees a plain close. */
+  readonly reset: boolean;
+  /** A cancelled dial frees its descriptor at once; without it the kernel's own connect timeout does. */
+  readonly cancelDial: boolean;
+}
+
+export interface Runtime {
+  readonly name: "bun" | "deno" | "node";
+  readonly version: string;
+  readonly capabilities: Capabilities;
+  readonly system: System;
+  /** Rejects with a NetworkError value. */
+  listen(options: ListenOptions, handler: AcceptHandler): Promise<Listener>;
+  connect(options: DialOptions, handler: DialHandler): Dial;
+  /** Descriptors of cancelled dials that the kernel still holds; always 0 where `cancelDial` is true. */
+  readonly descriptorsDangling: number;
+}
