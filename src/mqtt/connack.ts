@@ -1,0 +1,46 @@
+import type { IConnackPacket } from "mqtt-packet";
+import { ByteReader } from "./byte_reader.ts";
+import { decodeFrame } from "./decode.ts";
+import { type Fault, fault, type Version } from "./fault.ts";
+import { checkProperties, CONNACK_PROPERTIES } from "./properties.ts";
+
+/** What sluice needs to know of a broker's answer; the frame itself is passed on as it came. */
+export interface Connack {
+  /** 0: accepted. Return code in 3.x, reason code in 5. */
+  readonly code: number;
+  /** MQTT 5: replaces the client's keep-alive. */
+  readonly serverKeepAliveSeconds: number | undefined;
+  readonly assignedClientId: string | undefined;
+}
+
+/** The objection to the first byte of what a broker says before its session is open. AUTH exists in MQTT 5 alone. */
+export function judgeBrokerFirstByte(version: Version): (first: number) => Fault | undefined {
+  return version === 5 ? judgeFive : judgeThree;
+}
+
+const judgeThree = (first: number) => (first === 0x20 ? undefined : notConnack(first));
+const judgeFive = (first: number) => (first === 0x20 || first === 0xf0 ? undefined : notConnack(first));
+const notConnack = (first: number) =>
+  fault("broker_malformed", `the broker's first byte is 0x${first.toString(16).padStart(2, "0")}, not CONNACK`);
+
+/** Reads and checks one whole CONNACK frame. A frame of two body bytes is taken in MQTT 5 too: brokers that know only 3.1.1 refuse so. */
+export function readConnack(frame: Uint8Array, version: Version): Connack | Fault {
+  const reader = new ByteReader(frame, 1);
+  const length = reader.variableInteger("remaining length");
+  if (reader.byte("acknowledge flags") > 1) reader.fail("reserved acknowledge flags are set"); // [MQTT-3.2.2-1]
+  const code = reader.byte("return code");
+  if (length === 2) {
+    return reader.failure === undefined
+      ? { code, serverKeepAliveSeconds: undefined, assignedClientId: undefined }
+      : fault("broker_malformed", `CONNACK: ${reader.failure}`);
+  }
+  if (version === 5) checkProperties(reader, CONNACK_PROPERTIES, "CONNACK");
+  if (reader.left > 0) reader.fail(`${reader.left} bytes after its last field`);
+  const packet = reader.failure === undefined ? (decodeFrame(frame, version) as IConnackPacket | undefined) : undefined;
+  if (packet === undefined) return fault("broker_malformed", `CONNACK: ${reader.failure ?? "cannot be decoded"}`);
+  return {
+    code,
+    serverKeepAliveSeconds: packet.properties?.serverKeepAlive,
+    assignedClientId: packet.properties?.assignedClientIdentifier,
+  };
+}

@@ -1,0 +1,168 @@
+import type { IConnectPacket } from "mqtt-packet";
+import { ByteReader } from "./byte_reader.ts";
+import { decodeFrame } from "./decode.ts";
+import { type Fault, fault, type FaultCode, type Version } from "./fault.ts";
+import { checkProperties, CONNECT_PROPERTIES, WILL_PROPERTIES } from "./properties.ts";
+import { isConnect, packetName } from "./rules.ts";
+
+/** What sluice knows of a client from its CONNECT. */
+export interface Connect {
+  /** The packet as it came. */
+  readonly frame: Uint8Array;
+  readonly version: Version;
+  /** Level byte with bit 7 set, as bridges send it; passed on unchanged. */
+  readonly bridge: boolean;
+  /** May be empty: the broker then assigns one. */
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly keepAliveSeconds: number;
+  readonly cleanStart: boolean;
+  /** Where the user name and password begin: they are the last fields of the packet. */
+  readonly credentialsAt: number;
+  /** Offset of the connect flags byte. */
+  readonly flagsAt: number;
+}
+
+/** A CONNECT that is refused; `version` is undefined where it could not be told, and then no CONNACK can be sent. */
+export interface RefusedConnect {
+  readonly refused: Fault;
+  readonly version: Version | undefined;
+}
+
+const USERNAME = 0x80, PASSWORD = 0x40, WILL_RETAIN = 0x20, WILL = 0x04, CLEAN = 0x02, RESERVED = 0x01;
+const willQos = (flags: number) => (flags >> 3) & 3;
+
+/** The objection to a connection's first byte, before anything else is read: [MQTT-3.1.0-1]. */
+export function judgeFirstByte(first: number): Fault | undefined {
+  if (first === 0x10) return undefined;
+  if (first === 0x16) return fault("wrong_protocol", "a TLS handshake on a listener without TLS");
+  if (first >= 0x41 && first <= 0x5a) return fault("wrong_protocol", "text such as HTTP, SSH or a PROXY header, not MQTT");
+  if (isConnect(first)) return fault("malformed_packet", "CONNECT with reserved flags set");
+  return fault("protocol_error", `the first packet is ${packetName(first)}, not CONNECT`);
+}
+
+/**
+ * Reads and checks one whole CONNECT frame. The checks are those that mqtt-packet leaves out (UTF-8, U+0000, bytes left over,
+ * duplicate properties, a password without a user name in 3.x, the bounds of property blocks); the values are mqtt-packet's.
+ */
+export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
+  const checked = checkConnect(frame);
+  if ("refused" in checked) return checked;
+  const packet = decodeFrame(frame, undefined) as IConnectPacket | undefined;
+  if (packet === undefined) return refuse("malformed_packet", "CONNECT cannot be decoded", checked.version);
+  return {
+    frame,
+    version: checked.version,
+    bridge: checked.bridge,
+    clientId: packet.clientId,
+    username: packet.username,
+    keepAliveSeconds: packet.keepalive ?? 0,
+    cleanStart: packet.clean === true,
+    credentialsAt: checked.credentialsAt,
+    flagsAt: checked.flagsAt,
+  };
+}
+
+interface Layout {
+  readonly version: Version;
+  readonly bridge: boolean;
+  readonly credentialsAt: number;
+  readonly flagsAt: number;
+}
+
+function refuse(code: FaultCode, detail: string, version: Version | undefined): RefusedConnect {
+  return { refused: fault(code, detail), version };
+}
+
+function checkConnect(frame: Uint8Array): Layout | RefusedConnect {
+  const reader = new ByteReader(frame, 1);
+  reader.variableInteger("remaining length");
+  const name = reader.text("protocol name");
+  const level = reader.byte("protocol level");
+  if (reader.failure !== undefined) return refuse("malformed_packet", reader.failure, undefined);
+  const version = versionOf(name, level);
+  if (typeof version !== "number") return version;
+  const flagsAt = reader.position;
+  const flags = reader.byte("connect flags");
+  checkFlags(reader, flags, version);
+  reader.uint16("keep alive");
+  if (version === 5) checkAuthentication(reader, checkProperties(reader, CONNECT_PROPERTIES, "CONNECT"));
+  const clientId = reader.text("client identifier");
+  if (flags & WILL) checkWill(reader, version);
+  const credentialsAt = reader.position;
+  if (flags & USERNAME) reader.text("user name");
+  if (flags & PASSWORD) reader.binary("password");
+  if (reader.left > 0) reader.fail(`${reader.left} bytes after the last field of CONNECT`);
+  if (reader.failure !== undefined) return refuse("malformed_packet", reader.failure, version);
+  if (clientId === "" && (version === 3 || (version === 4 && !(flags & CLEAN)))) {
+    // [MQTT-3.1.3-8]; MQTT 3.1 section 3.1 demands an identifier always.
+    return refuse("client_id_rejected", "an empty client identifier is not allowed here", version);
+  }
+  return { version, bridge: level > 127, credentialsAt, flagsAt };
+}
+
+/** Protocol names and levels: MQTT 3.1 section 3.1, [MQTT-3.1.2-1], [MQTT-3.1.2-2]. Bit 7 is the mark of a bridge in 3.x. */
+function versionOf(name: string, level: number): Version | RefusedConnect {
+  if (name === "MQIsdp" && (level & 127) === 3) return 3;
+  if (name === "MQTT" && (level & 127) === 4) return 4;
+  if (name === "MQTT" && level === 5) return 5;
+  if (name !== "MQTT") return refuse("malformed_packet", "the protocol name is not MQTT", undefined);
+  return refuse("unsupported_version", `protocol level ${level} is not supported`, level > 5 ? 5 : 4);
+}
+
+function checkFlags(reader: ByteReader, flags: number, version: Version): void {
+  if (flags & RESERVED) reader.fail("the reserved connect flag is set"); // [MQTT-3.1.2-3]
+  if (willQos(flags) === 3) reader.fail("a will of QoS 3"); // [MQTT-3.1.2-12]
+  if (!(flags & WILL) && (flags & WILL_RETAIN || willQos(flags) !== 0)) reader.fail("will flags without a will"); // [MQTT-3.1.2-11], [-13]
+  if (version !== 5 && flags & PASSWORD && !(flags & USERNAME)) reader.fail("a password without a user name"); // 3.1.1 [MQTT-3.1.2-22]
+}
+
+function checkAuthentication(reader: ByteReader, seen: ReadonlySet<number>): void {
+  if (seen.has(22) && !seen.has(21)) reader.fail("Authentication Data without Authentication Method"); // MQTT 5 section 3.1.2.11.10
+}
+
+function checkWill(reader: ByteReader, version: Version): void {
+  if (version === 5) checkProperties(reader, WILL_PROPERTIES, "will");
+  const topic = reader.text("will topic");
+  if (topic === "" || /[#+]/.test(topic)) reader.fail("a will topic that is empty or has wildcards"); // [MQTT-4.7.1-1], [MQTT-4.7.3-1]
+  reader.binary("will payload");
+}
+
+/** The CONNECT with other credentials in place of the client's; every other byte stays as it was, in its order. */
+export function withCredentials(connect: Connect, username: string, password: string | undefined): Uint8Array {
+  const { frame, credentialsAt, flagsAt } = connect;
+  const encoder = new TextEncoder();
+  const fields = password === undefined ? [username] : [username, password];
+  const encoded = fields.map((field) => encoder.encode(field));
+  const bodyAt = headerLength(frame);
+  const bodyLength = credentialsAt - bodyAt + encoded.reduce((sum, field) => sum + 2 + field.length, 0);
+  const header = encodeHeader(0x10, bodyLength);
+  const out = new Uint8Array(header.length + bodyLength);
+  out.set(header);
+  out.set(frame.subarray(bodyAt, credentialsAt), header.length);
+  const flags = header.length + flagsAt - bodyAt;
+  out[flags] = ((out[flags] as number) & ~(USERNAME | PASSWORD)) | USERNAME | (password === undefined ? 0 : PASSWORD);
+  let position = header.length + credentialsAt - bodyAt;
+  for (const field of encoded) {
+    out[position++] = field.length >> 8;
+    out[position++] = field.length & 255;
+    out.set(field, position);
+    position += field.length;
+  }
+  return out;
+}
+
+function headerLength(frame: Uint8Array): number {
+  let position = 1;
+  while ((frame[position++] as number) > 127) continue;
+  return position;
+}
+
+function encodeHeader(firstByte: number, remaining: number): Uint8Array {
+  const bytes = [firstByte];
+  do {
+    bytes.push((remaining & 127) | (remaining > 127 ? 128 : 0));
+    remaining >>= 7;
+  } while (remaining > 0);
+  return Uint8Array.from(bytes);
+}

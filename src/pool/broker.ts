@@ -1,0 +1,53 @@
+import type { BrokerConfig } from "../config/types.ts";
+import { hashText } from "../lib/hash.ts";
+
+/** How long a broker that failed is tried last, in milliseconds: long enough not to be met by every client, short enough to come back soon. */
+export const REST_MS = 10_000;
+
+/** One broker of a pool, with what the balancers weigh. */
+export class Broker {
+  readonly config: BrokerConfig;
+  readonly weight: number;
+  /** Of the name, for affinity. */
+  readonly hash: number;
+  /** Sessions that are dialing it or live on it. */
+  sessions = 0;
+  /** Smooth weighted round robin's running balance. */
+  current = 0;
+  /** Failures since the last success; 0: healthy as far as known. */
+  failures = 0;
+  #restUntil = 0;
+
+  constructor(config: BrokerConfig) {
+    this.config = config;
+    this.weight = config.weight;
+    this.hash = hashText(config.name);
+  }
+
+  /** `host:port`. */
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** Answers true when this is news: the first failure after success. */
+  failed(now: number): boolean {
+    this.#restUntil = now + REST_MS;
+    return ++this.failures === 1;
+  }
+
+  /** Answers true when this is news: the first success after failures. */
+  succeeded(): boolean {
+    const news = this.failures > 0;
+    this.failures = 0;
+    return news;
+  }
+
+  isResting(now: number): boolean {
+    return this.failures > 0 && now < this.#restUntil;
+  }
+
+  /** After the rest one client tries it; the others go on leaving it for last until that one knows. */
+  takeTrial(now: number): void {
+    if (this.failures > 0) this.#restUntil = now + REST_MS;
+  }
+}

@@ -1,0 +1,264 @@
+import type { Fault, Version } from "../mqtt/fault.ts";
+
+/** LIFECYCLE.md beside this file draws these and tells what each end looks like. */
+export type State = "reading_connect" | "deciding" | "dialing" | "awaiting_connack" | "relaying" | "closing" | "closed";
+
+export type Side = "client" | "broker";
+
+export type Input =
+  /** A valid CONNECT was read. */
+  | { readonly type: "connect"; readonly version: Version }
+  /** The brokers to try are chosen: how many. */
+  | { readonly type: "decided"; readonly brokers: number }
+  /** This client is turned away before or without a broker. */
+  | { readonly type: "turned_away"; readonly fault: Fault; readonly version: Version | undefined }
+  | { readonly type: "dialed" }
+  /** A dial failed, or a broker closed, stayed silent or spoke nonsense before its CONNACK. */
+  | { readonly type: "attempt_failed"; readonly fault: Fault }
+  /** The broker sent AUTH to the client: from now on no other broker can take over. */
+  | { readonly type: "committed" }
+  /** CONNACK with success. */
+  | { readonly type: "accepted" }
+  /** CONNACK with a refusal, which was passed on. */
+  | { readonly type: "rejected"; readonly fault: Fault }
+  /** FIN: this side will send no more. */
+  | { readonly type: "ended"; readonly side: Side }
+  /** The connection is gone in both directions; a fault when it did not go in order. */
+  | { readonly type: "closed"; readonly side: Side; readonly fault: Fault | undefined }
+  /** A running session broke a rule or a limit. */
+  | { readonly type: "violated"; readonly fault: Fault }
+  | { readonly type: "deadline" }
+  /** The DISCONNECT of `disconnect_at_boundary` is out. */
+  | { readonly type: "said_goodbye" }
+  /** Graceful stop. */
+  | { readonly type: "drain"; readonly fault: Fault }
+  /** Stop now. */
+  | { readonly type: "stop"; readonly fault: Fault };
+
+/** `deadline` names the one limit that runs from now on; a new one replaces it. */
+export type Output =
+  | { readonly do: "decide" | "cancel_dial" | "send_connect" | "forget_broker" | "open" | "discard" | "finished" }
+  | { readonly do: "dial"; readonly attempt: number }
+  | { readonly do: "refuse" | "disconnect_now" | "disconnect_at_boundary"; readonly fault: Fault }
+  | { readonly do: "end" | "reset"; readonly side: Side }
+  | { readonly do: "deadline"; readonly limit: "dial" | "answer" | "idle" | "half_closed" | "linger" };
+
+/** The legal edges; every change of state is checked against them. */
+const EDGES: Readonly<Record<State, readonly State[]>> = {
+  reading_connect: ["deciding", "closing", "closed"],
+  deciding: ["dialing", "closing", "closed"],
+  dialing: ["dialing", "awaiting_connack", "closing", "closed"],
+  awaiting_connack: ["dialing", "relaying", "closing", "closed"],
+  relaying: ["closing"],
+  closing: ["closed"],
+  closed: [],
+};
+
+/** What is left of one connection: which directions are still open. */
+type Channel = "absent" | "open" | "peer_ended" | "we_ended" | "both_ended" | "closed";
+
+/** Why a session ended: the first cause, in order or not. */
+export type EndCause = Fault | "client_closed" | "broker_closed";
+
+const OTHER: Readonly<Record<Side, Side>> = { client: "broker", broker: "client" };
+
+/**
+ * One session's decisions: inputs in, outputs out. It holds no socket, clock, randomness or log, so a simulation can drive
+ * thousands of them. Inputs that come too late for their state are harmless.
+ */
+export class Machine {
+  state: State = "reading_connect";
+  /** Set when the end begins. */
+  cause: EndCause | undefined = undefined;
+  #version: Version | undefined = undefined;
+  #attempt = 0;
+  #brokers = 0;
+  #committed = false;
+  #client: Channel = "open";
+  #broker: Channel = "absent";
+
+  step(input: Input): readonly Output[] {
+    switch (input.type) {
+      case "connect": return this.#connect(input.version);
+      case "decided": return this.#decided(input.brokers);
+      case "turned_away": return this.#turnedAway(input.fault, input.version);
+      case "dialed": return this.#dialed();
+      case "attempt_failed": return this.#attemptFailed(input.fault);
+      case "committed": this.#committed = true; return [];
+      case "accepted": return this.#accepted();
+      case "rejected": return this.#finish(input.fault, []);
+      case "ended": return this.#ended(input.side);
+      case "closed": return this.#closed(input.side, input.fault);
+      case "violated": return this.#violated(input.fault);
+      case "deadline": return this.#deadline();
+      case "said_goodbye": return this.state === "closing" ? this.#endBoth() : [];
+      case "drain": return this.#drain(input.fault);
+      case "stop": return this.#stop(input.fault);
+    }
+  }
+
+  #move(to: State): void {
+    if (!EDGES[this.state].includes(to)) throw new Error(`session: illegal edge ${this.state} -> ${to}`);
+    this.state = to;
+  }
+
+  #connect(version: Version): readonly Output[] {
+    if (this.state !== "reading_connect") return [];
+    this.#version = version;
+    this.#move("deciding");
+    return [{ do: "decide" }];
+  }
+
+  #decided(brokers: number): readonly Output[] {
+    if (this.state !== "deciding") return [];
+    this.#brokers = brokers;
+    this.#move("dialing");
+    return [{ do: "deadline", limit: "dial" }, { do: "dial", attempt: 0 }];
+  }
+
+  #turnedAway(fault: Fault, version: Version | undefined): readonly Output[] {
+    if (this.state !== "reading_connect" && this.state !== "deciding") return [];
+    this.#version = version;
+    return this.#refuse(fault);
+  }
+
+  #dialed(): readonly Output[] {
+    if (this.state !== "dialing") return [];
+    this.#broker = "open";
+    this.#move("awaiting_connack");
+    return [{ do: "deadline", limit: "answer" }, { do: "send_connect" }];
+  }
+
+  /** The next broker, while there is one and the client has heard nothing yet; otherwise the refusal. */
+  #attemptFailed(fault: Fault): readonly Output[] {
+    if (this.state !== "dialing" && this.state !== "awaiting_connack") return [];
+    const leave: Output[] = this.#broker === "absent" ? [] : [{ do: "reset", side: "broker" }, { do: "forget_broker" }];
+    this.#broker = "absent";
+    this.#attempt++;
+    if (this.#committed || this.#attempt >= this.#brokers) return [...leave, ...this.#refuse(fault)];
+    this.#move("dialing");
+    return [...leave, { do: "deadline", limit: "dial" }, { do: "dial", attempt: this.#attempt }];
+  }
+
+  /** A client that already sent its FIN (CONNECT, PUBLISH, DISCONNECT in one go) still gets everything through. */
+  #accepted(): readonly Output[] {
+    if (this.state !== "awaiting_connack") return [];
+    this.#move("relaying");
+    const open: Output[] = [{ do: "open" }, { do: "deadline", limit: "idle" }];
+    return this.#client === "peer_ended" ? [...open, ...this.#passEnd("client")] : open;
+  }
+
+  #ended(side: Side): readonly Output[] {
+    if (side === "client") this.#client = this.#client === "we_ended" ? "both_ended" : "peer_ended";
+    else this.#broker = this.#broker === "we_ended" ? "both_ended" : "peer_ended";
+    switch (this.state) {
+      case "reading_connect": return this.#finish("client_closed", []);
+      case "awaiting_connack": return side === "broker" ? this.#attemptFailed(brokerClosedEarly) : [];
+      case "relaying": return this.#passEnd(side);
+      case "closing": return this.#endOutput(OTHER[side]);
+      default: return [];
+    }
+  }
+
+  /** One side said FIN: the other gets it after what is on its way; the opposite direction goes on for a bounded time. */
+  #passEnd(side: Side): readonly Output[] {
+    this.cause ??= side === "client" ? "client_closed" : "broker_closed";
+    this.#move("closing");
+    return [{ do: "deadline", limit: "half_closed" }, ...this.#endOutput(OTHER[side])];
+  }
+
+  #closed(side: Side, fault: Fault | undefined): readonly Output[] {
+    if (side === "broker" && this.state === "awaiting_connack") {
+      this.#broker = "absent";
+      return this.#attemptFailed(fault ?? brokerClosedEarly);
+    }
+    if (side === "client") this.#client = "closed";
+    else this.#broker = "closed";
+    if (this.state === "closed") return [];
+    const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
+    this.cause ??= fault ?? (side === "client" ? "client_closed" : "broker_closed");
+    if (isGone(this.#client) && isGone(this.#broker)) return [...cancel, ...this.#finished()];
+    if (this.state === "closing") return this.#endOutput(OTHER[side]);
+    return this.#finish(this.cause, cancel);
+  }
+
+  #violated(fault: Fault): readonly Output[] {
+    if (this.state === "relaying") return this.#finish(fault, [{ do: "disconnect_now", fault }]);
+    if (this.state === "closing") return [...this.#resetOutput("client"), ...this.#resetOutput("broker")];
+    if (this.state === "closed") return [];
+    return this.#refuse(fault);
+  }
+
+  #deadline(): readonly Output[] {
+    switch (this.state) {
+      case "reading_connect": return this.#finish(connectTimeout, []);
+      case "dialing": return [{ do: "cancel_dial" }, ...this.#attemptFailed(dialTimeout)];
+      case "awaiting_connack": return this.#attemptFailed(answerTimeout);
+      case "closing": return [...this.#resetOutput("client"), ...this.#resetOutput("broker")];
+      default: return [];
+    }
+  }
+
+  #drain(fault: Fault): readonly Output[] {
+    if (this.state === "closing" || this.state === "closed") return [];
+    if (this.state === "reading_connect") return this.#finish(fault, []);
+    if (this.state !== "relaying") return this.#refuse(fault);
+    if (this.#version !== 5) return [];
+    this.cause ??= fault;
+    this.#move("closing");
+    return [{ do: "deadline", limit: "half_closed" }, { do: "disconnect_at_boundary", fault }];
+  }
+
+  #stop(fault: Fault): readonly Output[] {
+    if (this.state === "closed") return [];
+    const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
+    this.cause ??= fault;
+    if (this.state !== "closing") this.#move("closing");
+    return [...cancel, { do: "deadline", limit: "linger" }, ...this.#resetOutput("client"), ...this.#resetOutput("broker")];
+  }
+
+  /** CONNACK with the fault's code where the version has one, then the close. */
+  #refuse(fault: Fault): readonly Output[] {
+    const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
+    return this.#finish(fault, [...cancel, ...(this.#version === undefined ? [] : [{ do: "refuse", fault } as const])]);
+  }
+
+  /** Sluice itself ends the session: both sides get FIN after what waits, what they still send is read and dropped, for a short while. */
+  #finish(cause: EndCause, first: readonly Output[]): readonly Output[] {
+    if (this.state === "closed" || this.state === "closing") return [];
+    this.cause ??= cause;
+    this.#move("closing");
+    return [...first, ...this.#endBoth()];
+  }
+
+  #endBoth(): readonly Output[] {
+    return [{ do: "deadline", limit: "linger" }, { do: "discard" }, ...this.#endOutput("client"), ...this.#endOutput("broker")];
+  }
+
+  #endOutput(side: Side): readonly Output[] {
+    const channel = side === "client" ? this.#client : this.#broker;
+    if (channel !== "open" && channel !== "peer_ended") return [];
+    const after = channel === "open" ? "we_ended" : "both_ended";
+    if (side === "client") this.#client = after;
+    else this.#broker = after;
+    return [{ do: "end", side }];
+  }
+
+  #resetOutput(side: Side): readonly Output[] {
+    return isGone(side === "client" ? this.#client : this.#broker) ? [] : [{ do: "reset", side }];
+  }
+
+  #finished(): readonly Output[] {
+    this.#move("closed");
+    return [{ do: "finished" }];
+  }
+}
+
+function isGone(channel: Channel): boolean {
+  return channel === "absent" || channel === "closed";
+}
+
+const connectTimeout: Fault = { code: "connect_timeout", detail: "no whole CONNECT within the limit" };
+const dialTimeout: Fault = { code: "broker_timeout", detail: "the broker could not be reached in time" };
+const answerTimeout: Fault = { code: "broker_timeout", detail: "the broker did not answer CONNECT in time" };
+const brokerClosedEarly: Fault = { code: "broker_lost", detail: "the broker closed before CONNACK" };
