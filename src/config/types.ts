@@ -4,6 +4,7 @@ export type BalanceName = "round_robin" | "least_connections" | "random" | "clie
 export type Scheme = "mqtt" | "mqtts";
 
 export interface ListenerConfig {
+  /** As configured, or `scheme://host:port`. */
   readonly name: string;
   readonly scheme: Scheme;
   /** Absent: every address, IPv4 and IPv6. */
@@ -26,6 +27,8 @@ export interface BrokerConfig {
   /** When present, these replace the credentials in the client's CONNECT. */
   readonly username: string | undefined;
   readonly password: string | undefined;
+  /** Where the password is read from; `readMaterial` answers with a configuration in which `password` is filled in from it. */
+  readonly passwordFile: string | undefined;
 }
 
 export interface PoolConfig {
@@ -42,6 +45,7 @@ export interface Limits {
   /** From accept (or the end of the TLS handshake) to a whole CONNECT. */
   readonly connectTimeoutMs: number;
   readonly connectSizeMax: number;
+  /** Of a whole packet, fixed header included; 268435460 (what the protocol itself allows) unless set lower. */
   readonly packetSizeMax: number;
   readonly handshakeTimeoutMs: number;
   /** TCP and TLS to one broker. */

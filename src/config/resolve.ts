@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { checkMeaning } from "./meaning.ts";
+import { pathText, quote, type ConfigProblem, type Finding, type KeyPath } from "./problem.ts";
+import { configurationSchema, type ConfigInput } from "./schema.ts";
+import { suggest } from "../lib/suggest.ts";
+import type { Configuration } from "./types.ts";
+import { unknownKeys, type UnknownKey } from "./unknown-keys.ts";
+import { DURATION_EXPECTED, SIZE_EXPECTED } from "./units.ts";
+
+export type Resolved =
+  | { readonly configuration: Configuration; readonly problems?: undefined }
+  | { readonly configuration?: undefined; readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
+
+export interface ResolveOptions {
+  /** What messages call the object; default: "configuration". */
+  readonly origin?: string;
+}
+
+/** Checks an object of the TOML file's shape and fills in every default. Reads no files: `readMaterial` does, next. */
+export function resolveConfiguration(input: ConfigInput, options: ResolveOptions = {}): Resolved {
+  return resolveDocument(input, options);
+}
+
+/** The same for something of which nothing is known yet. */
+export function resolveDocument(document: unknown, { origin = "configuration" }: ResolveOptions = {}): Resolved {
+  const parsed = v.safeParse(configurationSchema, document);
+  const unknown = unknownKeys(configurationSchema, document);
+  const found: Finding[] = [...unknown.map(unknownKeyFinding)];
+  for (const issue of parsed.issues ?? []) found.push(...issueFindings(issue, [], unknown));
+  if (found.length === 0 && parsed.success) {
+    const meaning = checkMeaning(parsed.output);
+    if (meaning.configuration) return { configuration: meaning.configuration };
+    found.push(...meaning.findings);
+  }
+  const [first, ...others] = found.map((finding): ConfigProblem => ({ suggestion: undefined, ...finding, place: origin, exit: 78 }));
+  if (first === undefined) throw new Error("a document was refused without a reason");
+  return { problems: [first, ...others] };
+}
+
+function unknownKeyFinding({ path, suggestion }: UnknownKey): Finding {
+  return {
+    path,
+    reason: `unknown key ${pathText(path)}`,
+    suggestion: suggestion === undefined ? undefined : `did you mean ${JSON.stringify(suggestion)}?`,
+  };
+}
+
+function issueFindings(issue: v.BaseIssue<unknown>, above: KeyPath, unknown: readonly UnknownKey[]): Finding[] {
+  const path = [...above, ...(issue.path ?? []).map((item) => item.key as string | number)];
+  // A broker may be text or a table: what is wrong with the one that was written is the answer.
+  const inner = issue.type === "union" ? (issue.issues ?? []).filter((each) => each.kind === "transformation" || each.path || each.kind === "validation") : [];
+  if (inner.length > 0 && !(typeof issue.input === "string" && inner[0]!.path)) {
+    return inner.flatMap((each) => issueFindings(each, path, unknown));
+  }
+  if (issue.type === "strict_object" && issue.expected === "never") return []; // an unknown key: found by our own walk
+  if (issue.type === "strict_object" && issue.received === "undefined" && issue.path) {
+    const misspelt = unknown.some((key) => key.suggestion === path.at(-1) && pathText(key.path.slice(0, -1)) === pathText(path.slice(0, -1)));
+    return misspelt ? [] : [{ path, reason: `${pathText(path)} is missing` }];
+  }
+  return [{
+    path,
+    reason: `cannot use ${quote(issue.input)} as ${path.length === 0 ? "a configuration" : pathText(path)}: expected ${issue.message}`,
+    suggestion: suggestionFor(issue),
+  }];
+}
+
+function suggestionFor(issue: v.BaseIssue<unknown>): string | undefined {
+  if (issue.type === "picklist" && typeof issue.input === "string") {
+    const names = Array.from((issue.expected ?? "").matchAll(/"([^"]+)"/g), (match) => match[1]!);
+    const near = suggest(issue.input, names);
+    return near === undefined ? undefined : `did you mean "${near}"?`;
+  }
+  if (typeof issue.input !== "number") return undefined;
+  if (issue.message === DURATION_EXPECTED) return `write "${issue.input}s" for seconds`;
+  if (issue.message === SIZE_EXPECTED) return `write "${issue.input}B" for bytes`;
+  return undefined;
+}

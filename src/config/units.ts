@@ -1,0 +1,21 @@
+/** Durations and sizes are strings with a unit, so that nobody has to know whether 10 means seconds or milliseconds. */
+
+export const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+export const DURATION_EXPECTED = 'a duration with its unit in quotes, such as "500ms", "10s" or "2m"';
+const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+export const SIZE = /^(\d+)(B|kB|KB|KiB|MB|MiB)$/;
+export const SIZE_EXPECTED = 'a size with its unit in quotes, such as "512B", "64KiB" or "1MB"';
+const BYTES: Record<string, number> = { B: 1, kB: 1_000, KB: 1_000, KiB: 1_024, MB: 1_000_000, MiB: 1_048_576 };
+
+/** Milliseconds; NaN when the text is not a duration. */
+export function parseDuration(text: string): number {
+  const match = DURATION.exec(text);
+  return match ? Math.round(Number(match[1]) * MILLISECONDS[match[2]!]!) : NaN;
+}
+
+/** Bytes; NaN when the text is not a size. */
+export function parseSize(text: string): number {
+  const match = SIZE.exec(text);
+  return match ? Number(match[1]) * BYTES[match[2]!]! : NaN;
+}

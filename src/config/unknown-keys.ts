@@ -1,0 +1,42 @@
+import type * as v from "valibot";
+import { suggest } from "../lib/suggest.ts";
+import type { KeyPath } from "./problem.ts";
+
+export interface UnknownKey {
+  readonly path: KeyPath;
+  readonly suggestion: string | undefined;
+}
+
+/** Any schema of the tree, as far as this walk looks into it. */
+interface Node {
+  readonly type: string;
+  readonly entries?: Record<string, Node>;
+  readonly wrapped?: Node;
+  readonly item?: Node;
+  readonly value?: Node;
+  readonly options?: readonly Node[];
+}
+
+/** Every key that the schema does not know: valibot stops at the first of each table. */
+export function unknownKeys(schema: v.GenericSchema, value: unknown): UnknownKey[] {
+  return walk(schema as unknown as Node, value, []);
+}
+
+function walk(node: Node, value: unknown, path: KeyPath): UnknownKey[] {
+  if (node.wrapped) return walk(node.wrapped, value, path);
+  if (typeof value !== "object" || value === null) return [];
+  if (node.options) {
+    const table = node.options.find((option) => option.entries);
+    return table ? walk(table, value, path) : [];
+  }
+  if (node.type === "array") {
+    return Array.isArray(value) ? value.flatMap((item, index) => walk(node.item!, item, [...path, index])) : [];
+  }
+  if (Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    if (node.type === "record") return walk(node.value!, inner, [...path, key]);
+    if (!node.entries) return [];
+    const known = Object.hasOwn(node.entries, key) ? node.entries[key] : undefined;
+    return known ? walk(known, inner, [...path, key]) : [{ path: [...path, key], suggestion: suggest(key, Object.keys(node.entries)) }];
+  });
+}
