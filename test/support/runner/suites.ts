@@ -1,0 +1,46 @@
+import { readdirSync } from "node:fs";
+
+export type RuntimeName = "bun" | "deno" | "node";
+export const RUNTIMES: readonly RuntimeName[] = ["bun", "deno", "node"];
+
+/** The test files of one folder on one runtime: what is run, bounded and reported together. */
+export interface Suite {
+  readonly runtime: RuntimeName;
+  /** The folder under test/. */
+  readonly folder: string;
+  readonly files: readonly string[];
+  /** Nothing else may run beside it: it measures, or it fills the machine. */
+  readonly alone: boolean;
+}
+
+/** Folders whose tests look at the source or drive the built artefacts; on which runtime they themselves run says nothing. */
+const ONCE: ReadonlySet<string> = new Set(["e2e", "structure"]);
+const ALONE: ReadonlySet<string> = new Set(["e2e", "abuse"]);
+
+export function findTestFiles(filter: string | undefined): string[] {
+  const files = readdirSync("test", { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => `test/${file.replaceAll("\\", "/")}`);
+  return files.filter((file) => filter === undefined || file.includes(filter)).sort();
+}
+
+export function planSuites(files: readonly string[], runtimes: readonly RuntimeName[]): Suite[] {
+  const folders = new Map<string, string[]>();
+  for (const file of files) {
+    const parts = file.split("/");
+    const folder = parts.length > 2 ? (parts[1] as string) : ".";
+    folders.set(folder, [...(folders.get(folder) ?? []), file]);
+  }
+  const suites: Suite[] = [];
+  for (const [folder, members] of folders) {
+    for (const runtime of ONCE.has(folder) ? (["node"] as const) : runtimes) {
+      suites.push({ runtime, folder, files: members, alone: ALONE.has(folder) });
+    }
+  }
+  return suites;
+}
+
+/** Whether the built artefacts must be there first. */
+export function wantsBuild(suites: readonly Suite[]): boolean {
+  return suites.some((suite) => ONCE.has(suite.folder) || suite.alone);
+}
