@@ -4,7 +4,7 @@ import { pathText, quote, type ConfigProblem, type Finding, type KeyPath } from 
 import { configurationSchema, type ConfigInput } from "./schema.ts";
 import { suggest } from "../lib/suggest.ts";
 import type { Configuration } from "./types.ts";
-import { unknownKeys, type UnknownKey } from "./unknown-keys.ts";
+import { unknownKeys, type UnknownKey } from "./unknown_keys.ts";
 import { DURATION_EXPECTED, SIZE_EXPECTED } from "./units.ts";
 
 export type Resolved =

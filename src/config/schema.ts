@@ -72,6 +72,8 @@ const address = (role: "listener" | "broker", title: string, description: string
     }),
   );
 
+const section = <S extends v.GenericSchema>(schema: S, title: string, description: string) => v.pipe(schema, v.title(title), v.description(description));
+
 const log = v.strictObject({
   level: choice(["info", "debug", "warn", "error"], "Log level", "The least important lines that are written: debug, info, warn or error"),
   format: choice(["auto", "pretty", "json"], "Log format", "pretty for people, json for programs; auto: pretty on a terminal, json otherwise"),
@@ -95,10 +97,10 @@ const listener = v.strictObject({
   name: v.optional(text("Name", "What logs call it; default: its URL")),
   listen: address("listener", "Address", "mqtt://host:port or mqtts://host:port; without a host: every address; default ports: 1883 and 8883"),
   pool: v.optional(text("Pool", 'The pool that its clients go to; default: "default", or the only pool')),
-  tls: v.optional(v.strictObject({
+  tls: v.optional(section(v.strictObject({
     cert: text("Certificate file", "PEM: the certificate, followed by its chain"),
     key: text("Key file", "PEM: the private key, not encrypted"),
-  }, "a table with cert and key")),
+  }, "a table with cert and key"), "TLS", "For mqtts:// listeners, which need it")),
 }, "a table with listen");
 
 const WEIGHT = { title: "Weight", description: "Its share, compared with the other brokers of the pool" };
@@ -119,22 +121,22 @@ const pool = v.strictObject({
     v.title("Brokers"),
     v.description("URLs, or tables with url, weight and password_file"),
   ),
-  tls: v.optional(v.strictObject({
+  tls: v.optional(section(v.strictObject({
     ca: v.optional(text("CA file", "PEM: trust these authorities for mqtts:// brokers instead of the system's")),
     insecure: v.optional(v.pipe(
       v.boolean("true or false"),
       v.title("Insecure"),
       v.description("Accept any certificate of a broker: whoever is in between can read and change everything"),
     ), false),
-  }, "a table"), {}),
+  }, "a table"), "TLS", "For mqtts:// brokers"), {}),
 }, "a table with brokers");
 
-const section = <S extends v.GenericSchema>(schema: S, title: string, description: string) => v.pipe(schema, v.title(title), v.description(description));
+export const DEFAULT_LISTENERS = [{ listen: "mqtt://:1883" }];
 
 export const configurationSchema = v.strictObject({
   log: v.optional(section(log, "Log", "What is written to stderr"), {}),
   limits: v.optional(section(limits, "Limits", "A limit on everything that a peer could make grow"), {}),
-  listeners: v.optional(section(v.array(listener, "a list: [[listeners]]"), "Listeners", "The addresses on which sluice accepts clients"), [{ listen: "mqtt://:1883" }]),
+  listeners: v.optional(section(v.array(listener, "a list: [[listeners]]"), "Listeners", "The addresses on which sluice accepts clients"), DEFAULT_LISTENERS),
   pools: v.optional(section(v.record(v.string(), pool, "tables: [pools.default]"), "Pools", "Named sets of brokers that can stand in for each other"), {}),
 }, "a table");
 
