@@ -37,8 +37,10 @@ export type Input =
 
 /** `deadline` names the one limit that runs from now on; a new one replaces it. */
 export type Output =
-  | { readonly do: "decide" | "cancel_dial" | "send_connect" | "forget_broker" | "open" | "discard" | "finished" }
+  | { readonly do: "decide" | "cancel_dial" | "send_connect" | "open" | "discard" | "finished" }
   | { readonly do: "dial"; readonly attempt: number }
+  /** This broker failed the client: it is left, and remembered for it. */
+  | { readonly do: "give_up_broker"; readonly fault: Fault }
   | { readonly do: "refuse" | "disconnect_now" | "disconnect_at_boundary"; readonly fault: Fault }
   | { readonly do: "end" | "reset"; readonly side: Side }
   | { readonly do: "deadline"; readonly limit: "dial" | "answer" | "idle" | "half_closed" | "linger" };
@@ -132,7 +134,7 @@ export class Machine {
   /** The next broker, while there is one and the client has heard nothing yet; otherwise the refusal. */
   #attemptFailed(fault: Fault): readonly Output[] {
     if (this.state !== "dialing" && this.state !== "awaiting_connack") return [];
-    const leave: Output[] = this.#broker === "absent" ? [] : [{ do: "reset", side: "broker" }, { do: "forget_broker" }];
+    const leave: Output[] = [...this.#resetOutput("broker"), { do: "give_up_broker", fault }];
     this.#broker = "absent";
     this.#attempt++;
     if (this.#committed || this.#attempt >= this.#brokers) return [...leave, ...this.#refuse(fault)];
@@ -168,13 +170,10 @@ export class Machine {
   }
 
   #closed(side: Side, fault: Fault | undefined): readonly Output[] {
-    if (side === "broker" && this.state === "awaiting_connack") {
-      this.#broker = "absent";
-      return this.#attemptFailed(fault ?? brokerClosedEarly);
-    }
     if (side === "client") this.#client = "closed";
     else this.#broker = "closed";
     if (this.state === "closed") return [];
+    if (side === "broker" && this.state === "awaiting_connack") return this.#attemptFailed(fault ?? brokerClosedEarly);
     const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
     this.cause ??= fault ?? (side === "client" ? "client_closed" : "broker_closed");
     if (isGone(this.#client) && isGone(this.#broker)) return [...cancel, ...this.#finished()];

@@ -1,0 +1,26 @@
+import type { Limits } from "../config/types.ts";
+import type { TimerWheel } from "../lib/timer_wheel.ts";
+import type { Connect } from "../mqtt/connect.ts";
+import type { Fault } from "../mqtt/fault.ts";
+import type { Broker } from "../pool/broker.ts";
+import type { Dial, DialHandler } from "../runtime/types.ts";
+import type { Session } from "./session.ts";
+
+/** What a listener's sessions share: everything that they need of the world around them. */
+export interface SessionContext {
+  readonly limits: Limits;
+  readonly wheel: TimerWheel;
+  /** Monotonic milliseconds, exact where the wheel's clock is coarse. */
+  now(): number;
+  readonly listenerName: string;
+  readonly poolName: string;
+  /** The brokers to try, best first; or why this client is turned away. */
+  choose(session: Session, connect: Connect): readonly Broker[] | Fault;
+  dial(broker: Broker, handler: DialHandler): Dial;
+  brokerFailed(broker: Broker, fault: Fault): void;
+  brokerAnswered(broker: Broker): void;
+  /** CONNACK with success went to the client. */
+  opened(session: Session): void;
+  /** Both connections are gone. Called once. */
+  finished(session: Session): void;
+}

@@ -1,0 +1,362 @@
+import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
+import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
+import { type Connect, judgeFirstByte, type RefusedConnect, withCredentials } from "../mqtt/connect.ts";
+import { disconnectPacket, type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
+import { FrameCollector } from "../mqtt/frame_collector.ts";
+import { FrameFollower } from "../mqtt/frame_follower.ts";
+import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
+import type { Broker } from "../pool/broker.ts";
+import type { Connection, Dial, NetworkError } from "../runtime/types.ts";
+import type { SessionContext } from "./context.ts";
+import { AWAITING_CONNACK, HOLDING, READING_CONNECT } from "./handshake.ts";
+import { type Input, Machine, type Output, type Side } from "./machine.ts";
+import { LAST_FRAME, RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
+import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
+
+/** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
+const LINGER_MS = 5_000;
+/** After so long the kernel probes the peers of a session without keep-alive. */
+const PROBE_AFTER_MS = 60_000;
+const CONNACK_SIZE_MAX = 65_536;
+
+/**
+ * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
+ * and feeds back what happens. The bytes themselves move in handshake.ts and relay.ts.
+ */
+export class Session implements Timed {
+  readonly context: SessionContext;
+  readonly client: Connection;
+  readonly machine = new Machine();
+  readonly startedAt: number;
+  broker: Connection | undefined = undefined;
+  /** The broker that is dialed, or that this session lives on. */
+  chosen: Broker | undefined = undefined;
+  version: Version | undefined = undefined;
+  clientId = "";
+  /** True once CONNACK with success was passed on. */
+  isOpen = false;
+  up: FrameFollower | undefined = undefined;
+  down: FrameFollower | undefined = undefined;
+  /** Collects CONNECT, then CONNACK; nothing afterwards. */
+  collector: FrameCollector | undefined;
+  bytesUp = 0;
+  bytesDown = 0;
+  /** When the client was last heard, on the wheel's clock. */
+  heardAt: number;
+  /** 1.5 times the effective keep-alive; 0: no limit. */
+  idleMs = 0;
+  /** Since when a side has not taken what waits for it; 0: it keeps up. */
+  clientStalledAt = 0;
+  brokerStalledAt = 0;
+  /** The DISCONNECT that goes out at the next boundary. */
+  goodbye: Uint8Array | undefined = undefined;
+
+  timerSlot: Timed["timerSlot"] = undefined;
+  timerNext: Timed | undefined = undefined;
+  timerPrevious: Timed | undefined = undefined;
+  timerTick = 0;
+
+  #connect: Connect | undefined = undefined;
+  #order: readonly Broker[] = [];
+  #attempt = 0;
+  #answerBy = 0;
+  #dial: Dial | undefined = undefined;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+
+  constructor(context: SessionContext, client: Connection) {
+    this.context = context;
+    this.client = client;
+    this.startedAt = context.now();
+    this.heardAt = context.wheel.now;
+    this.collector = new FrameCollector(judgeFirstByte, context.limits.connectSizeMax);
+    client.owner = this;
+    client.handler = READING_CONNECT;
+    this.#wheel.set(this, context.limits.connectTimeoutMs);
+  }
+
+  get #wheel(): TimerWheel {
+    return this.context.wheel;
+  }
+
+  /** Feeds the machine and carries out its outputs, in order. */
+  step(input: Input): void {
+    for (const output of this.machine.step(input)) this.#carryOut(output);
+  }
+
+  #carryOut(output: Output): void {
+    switch (output.do) {
+      case "decide": return this.#decide();
+      case "dial": return this.#dialBroker(output.attempt);
+      case "cancel_dial": return this.#dial?.cancel();
+      case "send_connect": return this.#sendConnect();
+      case "give_up_broker": return this.#giveUpBroker(output.fault);
+      case "open": return this.#open();
+      case "refuse": return this.#refuse(output.fault);
+      case "disconnect_now": return this.#disconnectNow(output.fault);
+      case "disconnect_at_boundary": return this.#disconnectAtBoundary(output.fault);
+      case "discard": return this.#discard();
+      case "end": return this.#side(output.side)?.end();
+      case "reset": return this.#side(output.side)?.reset();
+      case "deadline": return this.#setDeadline(output.limit);
+      case "finished": return this.#finish();
+    }
+  }
+
+  #side(side: Side): Connection | undefined {
+    return side === "client" ? this.client : this.broker;
+  }
+
+  /** A whole and valid CONNECT was read. */
+  connectRead(connect: Connect): void {
+    this.#connect = connect;
+    this.version = connect.version;
+    this.clientId = connect.clientId;
+    this.collector = undefined;
+    this.up = new FrameFollower(CLIENT_RULES[connect.version], this.context.limits.packetSizeMax);
+    this.up.packets = 1;
+    this.bytesUp = connect.frame.length;
+    this.#answerBy = this.#wheel.now + this.context.limits.answerTimeoutMs;
+    this.client.handler = HOLDING;
+    this.step({ type: "connect", version: connect.version });
+  }
+
+  /** A CONNECT came that is not acceptable. */
+  turnedAway(connect: RefusedConnect): void {
+    this.version = connect.version;
+    this.step({ type: "turned_away", fault: connect.refused, version: connect.version });
+  }
+
+  #decide(): void {
+    const chosen = this.context.choose(this, this.#connect as Connect);
+    if ("code" in chosen) return this.step({ type: "turned_away", fault: chosen, version: this.version });
+    this.#order = chosen;
+    this.step({ type: "decided", brokers: chosen.length });
+  }
+
+  #dialBroker(attempt: number): void {
+    const broker = this.#order[attempt] as Broker;
+    this.#attempt = attempt;
+    this.chosen = broker;
+    broker.sessions++;
+    this.#dial = this.context.dial(broker, {
+      opened: (connection) => this.#dialed(connection),
+      failed: (error) => this.attemptFailed(fault("broker_unreachable", error.message)),
+    });
+  }
+
+  #dialed(connection: Connection): void {
+    this.#dial = undefined;
+    this.broker = connection;
+    connection.owner = this;
+    connection.handler = AWAITING_CONNACK;
+    this.collector = new FrameCollector(judgeBrokerFirstByte(this.version as Version), CONNACK_SIZE_MAX);
+    this.step({ type: "dialed" });
+  }
+
+  /** This broker will not do; the next one may. */
+  attemptFailed(why: Fault): void {
+    this.step({ type: "attempt_failed", fault: why });
+  }
+
+  #giveUpBroker(why: Fault): void {
+    if (this.chosen !== undefined) this.context.brokerFailed(this.chosen, why);
+    this.#dial = undefined;
+    if (this.broker !== undefined) {
+      this.broker.handler = FORGOTTEN;
+      this.broker = undefined;
+    }
+    this.#leaveBroker();
+  }
+
+  #leaveBroker(): void {
+    if (this.chosen !== undefined) this.chosen.sessions--;
+    this.chosen = undefined;
+  }
+
+  #sendConnect(): void {
+    const connect = this.#connect as Connect;
+    const { username, password } = (this.chosen as Broker).config;
+    this.write("broker", username === undefined ? connect.frame : withCredentials(connect, username, password));
+  }
+
+  /** Keeps what a client sends between CONNECT and CONNACK. */
+  hold(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.bytesUp += bytes.length;
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > this.context.limits.bufferSizeMax) this.client.pause();
+  }
+
+  /** The broker takes the client's bytes from now on. */
+  releaseHeld(): void {
+    this.client.handler = RELAYING_CLIENT;
+    for (const bytes of this.#held) this.write("broker", bytes);
+    if (this.#heldBytes > this.context.limits.bufferSizeMax && this.brokerStalledAt === 0) this.client.resume();
+    this.#held = [];
+    this.#heldBytes = 0;
+  }
+
+  /** The broker's side of the relay begins: CONNACK with success was passed on. */
+  startRelay(connack: Connack): void {
+    const connect = this.#connect as Connect;
+    this.clientId ||= connack.assignedClientId ?? "";
+    this.idleMs = (connack.serverKeepAliveSeconds ?? connect.keepAliveSeconds) * 1500; // one and a half times: [MQTT-3.1.2-22]
+    this.down = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
+    this.down.packets = 1;
+    this.collector = undefined;
+    (this.broker as Connection).handler = RELAYING_BROKER;
+    this.context.brokerAnswered(this.chosen as Broker);
+    this.isOpen = true;
+    this.step({ type: "accepted" });
+  }
+
+  #open(): void {
+    this.#connect = undefined;
+    this.#order = [];
+    this.heardAt = this.#wheel.now;
+    this.context.opened(this);
+    this.releaseHeld();
+  }
+
+  /** CONNACK with a refusal was passed on: its code is the broker's last word. */
+  brokerRefused(code: number): void {
+    this.context.brokerAnswered(this.chosen as Broker);
+    this.step({ type: "rejected", fault: fault("broker_refused", `CONNACK with code 0x${code.toString(16).padStart(2, "0")}`) });
+  }
+
+  /** A broker's packet, or the rest of one, outside of the hot path. */
+  passDown(bytes: Uint8Array): void {
+    this.bytesDown += bytes.length;
+    this.write("client", bytes);
+  }
+
+  /** Writes to one side; when it does not keep up, the other is no longer read until it does. */
+  write(side: Side, bytes: Uint8Array): void {
+    if (!(this.#side(side) as Connection).write(bytes)) this.stalled(side);
+  }
+
+  stalled(side: Side): void {
+    if (side === "client") {
+      this.clientStalledAt ||= this.#wheel.now;
+      this.broker?.pause();
+    } else {
+      this.brokerStalledAt ||= this.#wheel.now;
+      this.client.pause();
+    }
+    if (this.machine.state === "relaying") this.#armIdle();
+  }
+
+  drained(side: Side): void {
+    if (side === "client") {
+      this.clientStalledAt = 0;
+      this.broker?.resume();
+    } else {
+      this.brokerStalledAt = 0;
+      this.client.resume();
+    }
+  }
+
+  closed(side: Side, error: NetworkError | undefined): void {
+    const why = error && fault(side === "client" ? "client_lost" : "broker_lost", error.message);
+    this.step({ type: "closed", side, fault: why });
+  }
+
+  #refuse(why: Fault): void {
+    const packet = this.version === undefined ? undefined : refusalPacket(this.version, why.code);
+    if (packet !== undefined) this.client.write(packet);
+  }
+
+  /** Only between two packets may one of ours stand; within one the close must speak for itself. */
+  #disconnectNow(why: Fault): void {
+    const packet = disconnectPacket(this.version as Version, why.code);
+    if (packet !== undefined && this.#atBoundary) this.client.write(packet);
+  }
+
+  #disconnectAtBoundary(why: Fault): void {
+    this.goodbye = disconnectPacket(this.version as Version, why.code);
+    if (this.#atBoundary) return this.sayGoodbye();
+    if (this.broker !== undefined) this.broker.handler = LAST_FRAME;
+  }
+
+  get #atBoundary(): boolean {
+    return this.down === undefined || (this.down.bodyLeft === 0 && !this.down.finished);
+  }
+
+  sayGoodbye(): void {
+    if (this.goodbye !== undefined) this.client.write(this.goodbye);
+    this.step({ type: "said_goodbye" });
+  }
+
+  /** From now on what arrives is read, so that the FIN is seen, and dropped. */
+  #discard(): void {
+    this.collector = undefined;
+    this.#held = [];
+    this.client.handler = DISCARDING_CLIENT;
+    this.client.resume();
+    if (this.broker === undefined) return;
+    this.broker.handler = DISCARDING_BROKER;
+    this.broker.resume();
+  }
+
+  #setDeadline(limit: Extract<Output, { do: "deadline" }>["limit"]): void {
+    const { dialTimeoutMs, stallTimeoutMs } = this.context.limits;
+    if (limit === "idle") return this.#armIdle();
+    if (limit === "linger") return this.#wheel.set(this, Math.min(LINGER_MS, stallTimeoutMs));
+    if (limit === "half_closed") return this.#wheel.set(this, stallTimeoutMs);
+    // One deadline for all attempts: a silent broker may use half of what is left while another one is untried.
+    const left = Math.max(0, this.#answerBy - this.#wheel.now);
+    const share = this.#attempt + 1 < this.#order.length ? left / 2 : left;
+    this.#wheel.set(this, limit === "dial" ? Math.min(share, dialTimeoutMs) : share);
+  }
+
+  expired(): void {
+    if (this.machine.state === "relaying") return this.#checkIdle();
+    this.step({ type: "deadline" });
+  }
+
+  #checkIdle(): void {
+    const now = this.#wheel.now;
+    const { stallTimeoutMs } = this.context.limits;
+    const seconds = Math.round(stallTimeoutMs / 1000);
+    if (this.clientStalledAt !== 0 && now - this.clientStalledAt >= stallTimeoutMs) {
+      return this.step({ type: "violated", fault: fault("client_stalled", `the client took nothing for ${seconds} s`) });
+    }
+    if (this.brokerStalledAt !== 0 && now - this.brokerStalledAt >= stallTimeoutMs) {
+      return this.step({ type: "violated", fault: fault("broker_stalled", `the broker took nothing for ${seconds} s`) });
+    }
+    if (this.idleMs !== 0 && this.brokerStalledAt === 0 && now - this.heardAt >= this.idleMs) {
+      const detail = `nothing heard for ${Math.round((now - this.heardAt) / 1000)} s, one and a half times the keep-alive`;
+      return this.step({ type: "violated", fault: fault("keep_alive_timeout", detail) });
+    }
+    if (this.idleMs === 0 && now - this.startedAt >= PROBE_AFTER_MS) this.#probePeers();
+    this.#armIdle();
+  }
+
+  /** Without a keep-alive nothing in MQTT would ever notice a peer that vanished. */
+  #probePeers(): void {
+    this.client.setKeepAlive(PROBE_AFTER_MS);
+    this.broker?.setKeepAlive(PROBE_AFTER_MS);
+  }
+
+  /** One timer for the earliest of what may end a running session; it is looked at when it fires, not moved for each chunk. */
+  #armIdle(): void {
+    const now = this.#wheel.now;
+    let due = Infinity;
+    if (this.idleMs !== 0) due = (this.brokerStalledAt === 0 ? this.heardAt : now) + this.idleMs;
+    else if (now - this.startedAt < PROBE_AFTER_MS) due = this.startedAt + PROBE_AFTER_MS;
+    if (this.clientStalledAt !== 0) due = Math.min(due, this.clientStalledAt + this.context.limits.stallTimeoutMs);
+    if (this.brokerStalledAt !== 0) due = Math.min(due, this.brokerStalledAt + this.context.limits.stallTimeoutMs);
+    if (due === Infinity) this.#wheel.clear(this);
+    else this.#wheel.set(this, Math.max(0, due - now));
+  }
+
+  #finish(): void {
+    this.#wheel.clear(this);
+    this.client.handler = FORGOTTEN;
+    if (this.broker !== undefined) this.broker.handler = FORGOTTEN;
+    this.context.finished(this);
+    this.#leaveBroker();
+  }
+}
