@@ -1,0 +1,161 @@
+import { cac } from "cac";
+import type { ConfigProblem } from "../config/problem.ts";
+import { suggest } from "../lib/suggest.ts";
+import { printable } from "../lib/text.ts";
+import { COMMANDS, OPTIONS, type CommandName, type OptionName, type OptionSpec } from "./options.ts";
+
+export interface CommandLine {
+  readonly command: CommandName;
+  readonly positionals: readonly string[];
+  /** Switches have no values. `spelling` is how the user wrote the flag. */
+  readonly options: ReadonlyMap<OptionName, { readonly spelling: string; readonly values: readonly string[] }>;
+}
+
+/** What was found on the command line, before cac reads it. */
+interface Scan {
+  readonly positionals: string[];
+  /** Whether the first positional may be a command: not after `--`. */
+  firstIsWord: boolean;
+  readonly options: Map<OptionName, { spelling: string; values: string[] }>;
+}
+
+const specs: readonly OptionSpec[] = OPTIONS;
+
+/**
+ * cac turns values into numbers, takes the next word for an empty one, and values that begin with a dash for flags. So
+ * every value and positional goes to it behind this mark, which no number has, and comes back without.
+ */
+const MARK = "\x01";
+
+export function readArguments(words: readonly string[]): CommandLine | ConfigProblem {
+  const scan = scanWords(words);
+  if ("reason" in scan) return scan;
+  const first = scan.firstIsWord ? scan.positionals[0] : undefined;
+  const command: CommandName = first !== undefined && isCommand(first) ? first : "run";
+  const positionals = command === "run" ? scan.positionals : scan.positionals.slice(1);
+  const line = parseMarked(command, positionals, scan);
+  return findProblem(line, first) ?? line;
+}
+
+function isCommand(word: string): word is Exclude<CommandName, "run"> {
+  return word !== "run" && Object.hasOwn(COMMANDS, word);
+}
+
+function scanWords(words: readonly string[]): Scan | ConfigProblem {
+  const scan: Scan = { positionals: [], firstIsWord: false, options: new Map() };
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (word === "--") {
+      scan.positionals.push(...words.slice(index + 1));
+      break;
+    }
+    if (word === "-" || !word.startsWith("-")) {
+      if (scan.positionals.length === 0) scan.firstIsWord = true;
+      scan.positionals.push(word);
+      continue;
+    }
+    const taken = word.startsWith("--") ? takeLong(scan, word, words[index + 1]) : takeShort(scan, word, words[index + 1]);
+    if (typeof taken !== "number") return taken;
+    index += taken;
+  }
+  return scan;
+}
+
+/** `--name`, `--name value` or `--name=value`: how many further words it took, or what is wrong. */
+function takeLong(scan: Scan, word: string, next: string | undefined): number | ConfigProblem {
+  const equals = word.indexOf("=");
+  const spelling = equals < 0 ? word : word.slice(0, equals);
+  const spec = specs.find((option) => `--${option.name}` === spelling);
+  if (!spec) return unknownOption(spelling);
+  return take(scan, spec, spelling, equals < 0 ? undefined : word.slice(equals + 1), next);
+}
+
+/** `-q`, `-qv`, `-l value`, `-lvalue` or `-l=value`. */
+function takeShort(scan: Scan, word: string, next: string | undefined): number | ConfigProblem {
+  if (specs.some((option) => option.name === word.slice(1).split("=")[0])) return unknownOption(word.split("=")[0]!);
+  for (let at = 1; at < word.length; at++) {
+    const spelling = `-${word[at]}`;
+    const spec = specs.find((option) => option.short === word[at]);
+    if (!spec) return unknownOption(spelling);
+    const rest = word.slice(at + 1);
+    if (spec.value !== undefined || rest.startsWith("=")) {
+      return take(scan, spec, spelling, rest === "" ? undefined : rest.replace(/^=/, ""), next);
+    }
+    const taken = take(scan, spec, spelling, undefined, undefined);
+    if (typeof taken !== "number") return taken;
+  }
+  return 0;
+}
+
+function take(scan: Scan, spec: OptionSpec, spelling: string, attached: string | undefined, next: string | undefined): number | ConfigProblem {
+  const name = spec.name as OptionName;
+  const before = scan.options.get(name);
+  if (before && spec.value !== undefined && !spec.repeatable) return usage(spelling, `${spelling} is given twice: expected it once`);
+  const entry = before ?? { spelling, values: [] };
+  scan.options.set(name, entry);
+  if (spec.value === undefined) {
+    return attached === undefined ? 0 : usage(spelling, `${spelling} takes no value, got ${JSON.stringify(printable(attached))}`, `write ${spelling}`);
+  }
+  const value = attached ?? (next !== undefined && isFlag(next) ? undefined : next);
+  if (value === undefined || value === "") {
+    const suggestion = next !== undefined && attached === undefined && value === undefined ? `for the value "${printable(next)}" write --${spec.name}=${printable(next)}` : undefined;
+    return usage(spelling, `${spelling} needs a value: expected <${spec.value}>${value === "" ? ', got ""' : ""}`, suggestion);
+  }
+  entry.values.push(value);
+  return attached === undefined ? 1 : 0;
+}
+
+/** Whether the word is one of our flags, and so hardly the value of another. */
+function isFlag(word: string): boolean {
+  return word === "--" || specs.some((option) => word === `--${option.name}` || word.startsWith(`--${option.name}=`) || (option.short !== undefined && word === `-${option.short}`));
+}
+
+function parseMarked(command: CommandName, positionals: readonly string[], scan: Scan): CommandLine {
+  const cli = cac("sluice");
+  for (const { usage: text, help } of Object.values(COMMANDS)) cli.command(text.replace(/^\[options\] \[broker \.\.\.\]$/, "[...brokers]").replace(" [options]", ""), help);
+  for (const { name, value, help } of specs) cli.option(value === undefined ? `--${name}` : `--${name} <${value}>`, help);
+  const argv = ["sluice", "sluice", ...(command === "run" ? [] : [command]), ...positionals.map((word) => MARK + word)];
+  for (const [name, { values }] of scan.options) argv.push(...(values.length === 0 ? [`--${name}`] : values.map((value) => `--${name}=${MARK}${value}`)));
+
+  const parsed = cli.parse(argv, { run: false });
+  const options = new Map<OptionName, { spelling: string; values: string[] }>();
+  for (const [name, { spelling }] of scan.options) {
+    const value: unknown = parsed.options[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
+    options.set(name, { spelling, values: value === true ? [] : [value].flat().map(unmark) });
+  }
+  return { command: (cli.matchedCommandName ?? "run") as CommandName, positionals: parsed.args.map(unmark), options };
+}
+
+function unmark(value: unknown): string {
+  return String(value).slice(MARK.length);
+}
+
+/** What the words say together that they may not. */
+function findProblem({ command, positionals, options }: CommandLine, first: string | undefined): ConfigProblem | undefined {
+  if (command === "run" && first !== undefined && !options.has("help")) {
+    const near = /^[a-z]+\d?$/i.test(first) ? suggest(first, [...Object.keys(COMMANDS), "help"]) : undefined;
+    if (near === "help") return usage("command line", `unknown command "${first}"`, `type "sluice --help"`);
+    if (near !== undefined && first !== near) return usage("command line", `unknown command "${first}"`, `did you mean "sluice ${near}"? for a broker of that name write mqtt://${first}`);
+  }
+  for (const [name, { spelling }] of options) {
+    const spec: OptionSpec = OPTIONS.find((option) => option.name === name)!;
+    if (!spec.commands.includes(command)) {
+      return usage(spelling, `${spelling} is not an option of ${commandText(command)}`, `it belongs to ${spec.commands.map(commandText).join(" and ")}`);
+    }
+  }
+  const extra = positionals[COMMANDS[command].positionalsMax];
+  return extra === undefined || options.has("help") ? undefined : usage("command line", `cannot use ${JSON.stringify(printable(extra))}: expected "sluice ${COMMANDS[command].usage}"`);
+}
+
+function commandText(command: CommandName): string {
+  return command === "run" ? '"sluice"' : `"sluice ${command}"`;
+}
+
+function unknownOption(spelling: string): ConfigProblem {
+  const near = suggest(spelling.replace(/^-+/, ""), specs.map((option) => option.name));
+  return usage("command line", `unknown option ${JSON.stringify(printable(spelling))}`, near !== undefined && spelling.length > 2 ? `did you mean --${near}?` : `"sluice --help" lists them`);
+}
+
+export function usage(place: string, reason: string, suggestion?: string): ConfigProblem {
+  return { place, path: undefined, reason, suggestion, exit: 64 };
+}

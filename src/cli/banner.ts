@@ -1,0 +1,42 @@
+import type { Configuration } from "../config/types.ts";
+import { hostAndPort } from "../config/address.ts";
+import type { Paint } from "../lib/color.ts";
+import type { Runtime } from "../runtime/types.ts";
+import type { BrokerAnswer, ListeningAddress, ProxyServer } from "../server/types.ts";
+import { VERSION } from "./version.ts";
+
+/** What accepts: known as soon as the listeners are open. */
+export function bannerHead({ addresses }: ProxyServer, configuration: Configuration, runtime: Runtime, paint: Paint): string {
+  const lines = addresses.map(({ name, scheme, host, port, pool }, index) => {
+    const url = `${scheme}://${hostAndPort(host, port)}`;
+    const label = name === configuration.listeners[index]?.name && name !== url && configuration.listeners[index]?.port !== 0 ? `  ${name}` : "";
+    return row(index, "accepts", `${paint("bold", url)}${host === undefined ? " (every address)" : ""} → pool ${pool}${label}`, paint);
+  });
+  return [`${paint("bold", `sluice ${VERSION}`)} on ${runtime.name} ${runtime.version}`, ...lines].join("\n");
+}
+
+/** Where it goes, whether each broker answers, and what to type next. */
+export function bannerBrokers({ addresses }: ProxyServer, configuration: Configuration, answers: readonly BrokerAnswer[], paint: Paint): string {
+  const brokers = answers.map(({ pool, broker, error, milliseconds }, index) => {
+    const balance = configuration.pools.find((each) => each.name === pool)?.balance ?? "";
+    const state = error ? paint("red", `does not answer (${error.code})`) : paint("green", `answers in ${Math.max(1, Math.round(milliseconds))} ms`);
+    return row(index, "goes to", `${broker}  ${state}  pool ${pool}, ${balance}`, paint);
+  });
+  const [first] = addresses;
+  return [...brokers, ...(first ? tryIt(first, configuration, paint) : [])].join("\n");
+}
+
+function tryIt({ name, scheme, host, port }: ListeningAddress, configuration: Configuration, paint: Paint): string[] {
+  const certFile = configuration.listeners.find((listener) => listener.name === name)?.tls?.certFile;
+  // Right for a certificate that signed itself; who has an authority knows its file.
+  const trust = scheme === "mqtts" && certFile !== undefined ? ` --cafile ${certFile}` : "";
+  const target = `-h ${host ?? "localhost"} -p ${port}${trust}`;
+  return [
+    row(0, "try", `mosquitto_sub ${target} -t 'try/#' -v`, paint),
+    row(1, "", `mosquitto_pub ${target} -t try/sluice -m hello`, paint),
+  ];
+}
+
+function row(index: number, label: string, text: string, paint: Paint): string {
+  return `  ${paint("dim", (index === 0 ? label : "").padEnd(8))} ${text}`;
+}

@@ -1,0 +1,50 @@
+import { hostAndPort } from "../config/address.ts";
+import type { Loaded } from "../config/load.ts";
+import type { Material } from "../config/types.ts";
+import { createLog } from "../observe/log.ts";
+import type { NetworkError } from "../runtime/types.ts";
+import { EXIT } from "./exit_codes.ts";
+import { listenProblem } from "./listen_problem.ts";
+import { load, material, type Context } from "./prepare.ts";
+import { reportAll } from "./report.ts";
+
+/** Everything that run needs, without starting: the configuration, its files, the addresses, the brokers. */
+export async function check(context: Context): Promise<number> {
+  const { runtime, reporter } = context;
+  const loaded = await load(context);
+  if (!("configuration" in loaded)) return reportAll(reporter, loaded);
+  const read = await material(loaded, runtime);
+  if (!("material" in read)) return reportAll(reporter, read);
+  for (const warning of read.warnings) reporter.warning(warning);
+  for (const { name, tls } of read.configuration.pools) {
+    if (tls.insecure) reporter.warning(`the certificates of the brokers in pool "${name}" are not verified`);
+  }
+
+  const refused = await tryListeners(context, loaded, read.material);
+  const log = createLog(read.configuration.log, runtime.system);
+  const server = context.createServer({ runtime, configuration: read.configuration, material: read.material, log });
+  for (const { pool, broker, error, milliseconds } of await server.probe()) {
+    if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${error.message}`);
+    else reporter.line(`${broker} in pool "${pool}" answers in ${Math.max(1, Math.round(milliseconds))} ms`);
+  }
+  if (refused > 0) return EXIT.system;
+  runtime.system.writeOut("ok");
+  return EXIT.ok;
+}
+
+/** Opens each address and lets go of it: how many could not be had. */
+async function tryListeners({ runtime, reporter }: Context, loaded: Loaded, { listeners }: Material): Promise<number> {
+  let refused = 0;
+  for (const { name, host, port } of loaded.configuration.listeners) {
+    const tls = listeners.get(name);
+    const options = { ...(host !== undefined && { host }), ...(tls && { tls }), port, handshakeTimeoutMs: loaded.configuration.limits.handshakeTimeoutMs };
+    try {
+      const listener = await runtime.listen(options, { admit: () => false, accept: () => {}, abandoned: () => {} });
+      await listener.close();
+    } catch (error) {
+      refused++;
+      reporter.problem(await listenProblem(loaded, { listener: name, address: hostAndPort(host, port), error: error as NetworkError }));
+    }
+  }
+  return refused;
+}

@@ -1,0 +1,52 @@
+import { loadConfiguration, type Loaded } from "../config/load.ts";
+import { readMaterial, type ReadMaterial } from "../config/material.ts";
+import type { ConfigProblem } from "../config/problem.ts";
+import type { Log } from "../observe/log.ts";
+import type { Configuration, Material } from "../config/types.ts";
+import type { Runtime } from "../runtime/types.ts";
+import type { ProxyServer } from "../server/types.ts";
+import { usage, type CommandLine } from "./arguments.ts";
+import { overlayFlags } from "./overlay.ts";
+import type { Reporter } from "./report.ts";
+
+/** What a command is given to work with. */
+export interface Context {
+  readonly runtime: Runtime;
+  readonly line: CommandLine;
+  readonly reporter: Reporter;
+  readonly createServer: (options: ServerOptions) => ProxyServer;
+  /** Faults that nobody caught go to this log from now on. */
+  readonly adoptLog: (log: Log) => void;
+}
+
+export interface ServerOptions {
+  readonly runtime: Runtime;
+  readonly configuration: Configuration;
+  readonly material: Material;
+  readonly log: Log;
+}
+
+/** The configuration of run and check: the file under the flags. */
+export async function load({ runtime, line }: Context): Promise<Loaded | readonly ConfigProblem[]> {
+  const positional = line.command === "check" ? line.positionals[0] : undefined;
+  const config = line.options.get("config");
+  if (positional !== undefined && config) {
+    return [usage(config.spelling, `${config.spelling} and "${positional}" both name a file: expected one of them`)];
+  }
+  const file = positional ?? config?.values[0];
+  const brokers = line.command === "run" ? line.positionals : [];
+  if (file === undefined && brokers.length === 0 && !line.options.has("to")) return [noBroker(line)];
+  return loadConfiguration(runtime.system, { file, overlay: (document) => overlayFlags(line.options, brokers, document) });
+}
+
+function noBroker({ command }: CommandLine): ConfigProblem {
+  return command === "check"
+    ? usage("command line", "nothing to check: expected a TOML file or a broker", 'type "sluice check sluice.toml" or "sluice check --to mqtt://10.0.0.5"')
+    : usage("command line", "no broker to send clients to: expected a broker or a TOML file", 'type "sluice mqtt://10.0.0.5", "sluice --config sluice.toml", or "sluice demo" to see it work');
+}
+
+/** The configuration's files, with problems at the places where the files are named. */
+export async function material(loaded: Loaded, runtime: Runtime): Promise<ReadMaterial | readonly ConfigProblem[]> {
+  const read = await readMaterial(loaded.configuration, runtime.system);
+  return read.problems ? loaded.locate(read.problems) : read;
+}

@@ -1,0 +1,74 @@
+import { hostAndPort } from "../config/address.ts";
+import { printToml } from "../config/print.ts";
+import { EVENTS } from "../observe/events.ts";
+import { createLog, type Log } from "../observe/log.ts";
+import type { ReadMaterial } from "../config/material.ts";
+import type { System } from "../runtime/types.ts";
+import type { ListeningAddress, ProxyServer } from "../server/types.ts";
+import { bannerBrokers, bannerHead } from "./banner.ts";
+import { EXIT } from "./exit_codes.ts";
+import { listenProblem } from "./listen_problem.ts";
+import { load, material, type Context } from "./prepare.ts";
+import { reportAll } from "./report.ts";
+
+/** The proxy, from the command line to the end of the last session. */
+export async function run(context: Context): Promise<number> {
+  const { runtime, line, reporter } = context;
+  const { system } = runtime;
+  const loaded = await load(context);
+  if (!("configuration" in loaded)) return reportAll(reporter, loaded);
+  if (line.options.has("print-config")) {
+    system.writeOut(printToml(loaded.document));
+    return EXIT.ok;
+  }
+  const read = await material(loaded, runtime);
+  if (!("material" in read)) return reportAll(reporter, read);
+
+  const { configuration } = read;
+  const log = createLog(configuration.log, system);
+  context.adoptLog(log);
+  warn(log, read);
+  const server = context.createServer({ runtime, configuration, material: read.material, log });
+  const failure = await server.start();
+  if (failure) {
+    reporter.problem(await listenProblem(loaded, failure));
+    return EXIT.system;
+  }
+  const stopped = stopOnSignal(system, server, log);
+  const showsBanner = system.errorIsTerminal && !line.options.has("quiet");
+  if (showsBanner) reporter.line(bannerHead(server, configuration, runtime, reporter.paint));
+  else for (const address of server.addresses) logListener(log, address);
+  void server.probe().then((answers) => {
+    if (showsBanner) reporter.line(bannerBrokers(server, configuration, answers, reporter.paint));
+    for (const { broker, pool, error } of answers) {
+      if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${error.message}`, { pool, broker, "error.type": error.code });
+    }
+  });
+  await stopped;
+  return EXIT.ok;
+}
+
+function warn(log: Log, { warnings, configuration }: ReadMaterial): void {
+  for (const warning of warnings) log.warn(EVENTS.configWarning, warning);
+  for (const { name, tls } of configuration.pools) {
+    if (tls.insecure) log.warn(EVENTS.brokerInsecure, `the certificates of the brokers in pool "${name}" are not verified: whoever is in between can read and change everything`, { pool: name });
+  }
+}
+
+function logListener(log: Log, { name, scheme, host, port, pool }: ListeningAddress): void {
+  log.info(EVENTS.listenerStart, `accepting on ${scheme}://${hostAndPort(host, port)}`, { listener: name, pool, port });
+}
+
+/** Fulfilled when the server has stopped: the first signal asks it to, the second insists. */
+function stopOnSignal(system: System, server: ProxyServer, log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const stop = () => {
+      void (stopping ? server.stopNow() : server.stop()).then(resolve);
+      stopping = true;
+    };
+    system.onSignal("SIGTERM", stop);
+    system.onSignal("SIGINT", stop);
+    system.onSignal("SIGHUP", () => log.warn(EVENTS.configWarning, "SIGHUP: the configuration cannot be reloaded yet; restart sluice to apply changes"));
+  });
+}
