@@ -18,7 +18,7 @@ export const TICK_MS = 100;
 
 /**
  * One timer for all sessions: setting and clearing a deadline links and unlinks an entry, with no timer or closure of its own.
- * Deadlines are kept to one tick, never early. The owner calls `advance` on every tick.
+ * Deadlines count from the last tick, are kept to two ticks and never early. The owner calls `advance` on every tick.
  */
 export class TimerWheel {
   /** Milliseconds at the last tick: a clock that costs nothing to read. */
@@ -26,6 +26,7 @@ export class TimerWheel {
   /** Entries that wait. */
   size = 0;
   readonly #slots: TimerList[] = Array.from({ length: SLOTS }, () => ({ first: undefined }));
+  readonly #due: TimerList = { first: undefined };
   #tick = 0;
   readonly #start: number;
 
@@ -37,12 +38,15 @@ export class TimerWheel {
   set(entry: Timed, milliseconds: number): void {
     this.clear(entry);
     entry.timerTick = this.#tick + Math.max(1, Math.ceil(milliseconds / TICK_MS)) + 1; // + 1: the running tick is partly over
-    const slot = this.#slots[entry.timerTick % SLOTS] as TimerList;
-    entry.timerSlot = slot;
-    entry.timerNext = slot.first;
-    if (slot.first !== undefined) slot.first.timerPrevious = entry;
-    slot.first = entry;
+    this.#link(entry, this.#slots[entry.timerTick % SLOTS] as TimerList);
     this.size++;
+  }
+
+  #link(entry: Timed, list: TimerList): void {
+    entry.timerSlot = list;
+    entry.timerNext = list.first;
+    if (list.first !== undefined) list.first.timerPrevious = entry;
+    list.first = entry;
   }
 
   clear(entry: Timed): void {
@@ -66,21 +70,19 @@ export class TimerWheel {
     for (let tick = from; tick <= target; tick++) this.#expire(this.#slots[tick % SLOTS] as TimerList);
   }
 
+  /** What is due moves to a list of its own first: while it expires, any entry may still be cleared or set again. */
   #expire(slot: TimerList): void {
-    let due: Timed | undefined;
     for (let entry = slot.first; entry !== undefined; ) {
       const next = entry.timerNext;
       if (entry.timerTick <= this.#tick) {
         this.clear(entry);
-        entry.timerNext = due;
-        due = entry;
+        this.#link(entry, this.#due);
+        this.size++;
       }
       entry = next;
     }
-    while (due !== undefined) {
-      const entry: Timed = due;
-      due = entry.timerNext;
-      entry.timerNext = undefined;
+    for (let entry = this.#due.first; entry !== undefined; entry = this.#due.first) {
+      this.clear(entry);
       entry.expired();
     }
   }

@@ -41,6 +41,7 @@ export const FAULTS = {
   broker_timeout: kind("broker", 3, 0x88, 0),
   broker_lost: kind("broker", 3, 0x88, 0),
   broker_malformed: kind("broker", 3, 0x88, 0),
+  broker_refused: kind("client", 0, 0, 0),
   broker_stalled: kind("broker", 0, 0, 0x83),
   internal_error: kind("sluice", 3, 0x80, 0x80),
 } as const satisfies Record<string, FaultKind>;
