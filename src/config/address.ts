@@ -22,12 +22,9 @@ const HOST_NAME = /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?$/i;
 
 /** Reads `mqtt|mqtts://[user[:password]@][host][:port]`; without a scheme it is mqtt. */
 export function parseAddress(text: string): Address | AddressFault {
+  if (IPV6.test(text.replace(/^mqtts?:\/\//i, ""))) return { expected: "brackets around an IPv6 address, such as mqtt://[::1]:1883" };
   const match = PARTS.exec(text);
-  if (!match) {
-    return { expected: IPV6.test(text.replace(/^mqtts?:\/\//i, ""))
-      ? "brackets around an IPv6 address, such as mqtt://[::1]:1883"
-      : "mqtt://host:port or mqtts://host:port" };
-  }
+  if (!match) return { expected: "mqtt://host:port or mqtts://host:port" };
   const [, schemeText = "mqtt", credentials, hostText = "", portText, rest] = match;
   const scheme = schemeText.toLowerCase();
   if (scheme !== "mqtt" && scheme !== "mqtts") return { expected: expectedScheme(scheme) };

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { resolveConfiguration, resolveDocument } from "../../src/config/resolve.ts";
+
+const minimal = { pools: { default: { brokers: ["broker"] } } };
+
+function problemsOf(document: unknown) {
+  const { problems } = resolveDocument(document);
+  assert.ok(problems, "expected problems");
+  return problems;
+}
+
+describe("resolveConfiguration", () => {
+  test("fills in every default", () => {
+    const { configuration } = resolveConfiguration(minimal);
+    assert.deepEqual(configuration?.listeners.map(({ name, scheme, host, port, tls, pool }) => ({ name, scheme, host, port, tls, pool })), [
+      { name: "mqtt://:1883", scheme: "mqtt", host: undefined, port: 1883, tls: undefined, pool: "default" },
+    ]);
+    assert.deepEqual(configuration?.limits, {
+      connectionsMax: 10_000,
+      connectTimeoutMs: 10_000,
+      connectSizeMax: 65_536,
+      packetSizeMax: 268_435_460,
+      handshakeTimeoutMs: 10_000,
+      dialTimeoutMs: 5_000,
+      answerTimeoutMs: 15_000,
+      bufferSizeMax: 65_536,
+      stallTimeoutMs: 60_000,
+      drainTimeoutMs: 10_000,
+    });
+    assert.deepEqual(configuration?.log, { level: "info", format: "auto", color: "auto" });
+    const [pool] = configuration?.pools ?? [];
+    assert.equal(pool?.balance, "round_robin");
+    assert.equal(pool?.brokers[0]?.name, "broker:1883");
+    assert.equal(pool?.brokers[0]?.weight, 1);
+  });
+
+  test("a listener without a pool goes to the only one", () => {
+    const { configuration } = resolveConfiguration({ pools: { factory: { brokers: ["b"] } } });
+    assert.equal(configuration?.listeners[0]?.pool, "factory");
+  });
+
+  test("two listeners on port 0 with names are two, and so are two addresses of one port", () => {
+    const listeners = [
+      { name: "a", listen: "mqtt://127.0.0.1:0" },
+      { name: "b", listen: "mqtt://127.0.0.1:0" },
+      { listen: "mqtt://127.0.0.1:1883" },
+      { listen: "mqtt://[::1]:1883" },
+    ];
+    assert.equal(resolveConfiguration({ ...minimal, listeners }).configuration?.listeners.length, 4);
+  });
+
+  test("names the object in its problems", () => {
+    assert.equal(resolveConfiguration({}, { origin: "createProxy" }).problems?.[0].place, "createProxy");
+  });
+});
+
+describe("resolveDocument", () => {
+  test("reports every unknown key, with what was meant", () => {
+    const problems = problemsOf({ ...minimal, lgo: {}, log: { colour: "auto", lvel: "info" }, limits: { dail_timeout: "1s" } });
+    assert.deepEqual(problems.map(({ reason, suggestion }) => [reason, suggestion]), [
+      ["unknown key lgo", 'did you mean "log"?'],
+      ["unknown key log.colour", 'did you mean "color"?'],
+      ["unknown key log.lvel", 'did you mean "level"?'],
+      ["unknown key limits.dail_timeout", 'did you mean "dial_timeout"?'],
+    ]);
+  });
+
+  test("an unknown key inside a broker's table is found too", () => {
+    const [problem] = problemsOf({ pools: { default: { brokers: [{ url: "mqtt://u@b", password: "hunter2" }] } } });
+    assert.equal(problem.reason, "unknown key pools.default.brokers[0].password");
+    assert.equal(problem.suggestion, 'did you mean "password_file"?');
+    assert.ok(!JSON.stringify(problem).includes("hunter2"));
+  });
+
+  const refusals: [name: string, document: object, reason: RegExp, suggestion?: RegExp][] = [
+    ["a plain number as a duration", { limits: { dial_timeout: 10 } }, /^cannot use 10 as limits\.dial_timeout: expected a duration with its unit/, /write "10s"/],
+    ["a plain number as a size", { limits: { buffer_size_max: 512 } }, /^cannot use 512 as limits\.buffer_size_max: expected a size/, /write "512B"/],
+    ["a duration without unit", { limits: { dial_timeout: "10" } }, /cannot use "10" as limits\.dial_timeout/],
+    ["a duration of nothing", { limits: { dial_timeout: "0s" } }, /expected at least "1ms"/],
+    ["a duration of days", { limits: { dial_timeout: "25h" } }, /cannot use "25h" .* at most "24h"/],
+    ["a size of nothing", { limits: { connect_size_max: "0B" } }, /expected at least "16B"/],
+    ["a fraction of connections", { limits: { connections_max: 1.5 } }, /cannot use 1\.5 .* a whole number/],
+    ["no connections", { limits: { connections_max: 0 } }, /a whole number from 1/],
+    ["a CONNECT larger than any packet", { limits: { packet_size_max: "1KiB" } }, /connect_size_max is 65536 bytes: expected no more than .* 1024/],
+    ["a level that is none", { log: { level: "inof" } }, /cannot use "inof" as log\.level: expected one of/, /"info"/],
+    ["a table where a list belongs", { listeners: { listen: ":1" } }, /cannot use a table as listeners: expected a list/],
+    ["no listener", { listeners: [] }, /list of listeners is empty/],
+    ["a listener without address", { listeners: [{ name: "x" }] }, /listeners\[0\]\.listen is missing/],
+    ["credentials in a listener", { listeners: [{ listen: "mqtt://user:secret@:1883" }] }, /"mqtt:\/\/user:\*\*\*@:1883".*no user or password/],
+    ["mqtts without certificate", { listeners: [{ listen: "mqtts://:8883" }] }, /has no certificate/, /--cert/],
+    ["mqtt with certificate", { listeners: [{ listen: "mqtt://:8883", tls: { cert: "c", key: "k" } }] }, /has tls, but its URL says mqtt/, /mqtts:\/\/:8883/],
+    ["a certificate without key", { listeners: [{ listen: "mqtts://:8883", tls: { cert: "c" } }] }, /listeners\[0\]\.tls\.key is missing/],
+    ["a pool that does not exist", { listeners: [{ listen: ":1", pool: "defualt" }] }, /cannot use "defualt" as listeners\[0\]\.pool/, /"default"/],
+    ["one address twice", { listeners: [{ listen: "mqtt://:1883" }, { name: "b", listen: ":1883" }] }, /address ":1883" is used by two/],
+    ["one name twice", { listeners: [{ name: "a", listen: ":1" }, { name: "a", listen: ":2" }] }, /listener "a" exists twice/],
+    ["no broker", { pools: { default: { brokers: [] } } }, /expected at least one broker/],
+    ["no brokers key", { pools: { default: {} } }, /pools\.default\.brokers is missing/],
+    ["text for a list of brokers", { pools: { default: { brokers: "mqtt://u:secret@b" } } }, /cannot use "mqtt:\/\/u:\*\*\*@b" as pools\.default\.brokers: expected a list/],
+    ["one broker twice", { pools: { default: { brokers: ["B", "mqtt://b:1883"] } } }, /"b:1883" is in pools\.default twice/],
+    ["a weight of 0", { pools: { default: { brokers: [{ url: "b", weight: 0 }] } } }, /weight: expected a whole number from 1 to 1000/],
+    ["a weight of 1001", { pools: { default: { brokers: [{ url: "b", weight: 1001 }] } } }, /from 1 to 1000/],
+    ["a broker's table without url", { pools: { default: { brokers: [{ weight: 1 }] } } }, /brokers\[0\]\.url is missing/],
+    ["a broker that is a number", { pools: { default: { brokers: [1883] } } }, /cannot use 1883 as pools\.default\.brokers\[0\]: expected a URL in quotes, or a table/],
+    ["a broker without host", { pools: { default: { brokers: [":1883"] } } }, /expected a host in the URL of a broker/],
+    ["a password file without user", { pools: { default: { brokers: [{ url: "b", password_file: "p" }] } } }, /without a user/],
+    ["two passwords", { pools: { default: { brokers: [{ url: "u:secret@b", password_file: "p" }] } } }, /beside a password in the URL/],
+    ["TLS for brokers without TLS", { pools: { default: { brokers: ["b"], tls: { insecure: true } } } }, /has no effect/],
+    ["a pool's name with a space", { pools: { "a b": { brokers: ["b"] } } }, /as the name of a pool/],
+  ];
+  for (const [name, document, reason, suggestion] of refusals) {
+    test(`refuses ${name}`, () => {
+      const problems = problemsOf({ ...minimal, ...document });
+      assert.equal(problems.length, 1, JSON.stringify(problems));
+      assert.match(problems[0].reason, reason);
+      if (suggestion) assert.match(problems[0].suggestion ?? "", suggestion);
+      assert.ok(!JSON.stringify(problems).includes("secret"), "a secret is in the message");
+      assert.ok(!problems[0].reason.endsWith("."));
+    });
+  }
+
+  test("refuses what is no table at all", () => {
+    for (const document of [undefined, null, 5, "x", []]) assert.equal(problemsOf(document)[0].exit, 78);
+  });
+
+  test("a misspelt key that is required is reported once", () => {
+    const problems = problemsOf({ ...minimal, listeners: [{ lisen: "mqtt://:1883" }] });
+    assert.deepEqual(problems.map((problem) => problem.reason), ["unknown key listeners[0].lisen"]);
+  });
+});
