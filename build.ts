@@ -1,0 +1,256 @@
+/**
+ * Makes everything under dist/, on Bun:
+ *
+ *   bun build.ts                  the executable for this machine, the programs for Node and Deno, the library and its types
+ *   bun build.ts --all            the executables for every system, under dist/release/ with SHA256SUMS
+ *   bun build.ts --deno-compile   an executable made by Deno; needs its runtime binary `denort`
+ *   --out <directory>             instead of dist
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import process from "node:process";
+import type { BunPlugin } from "bun";
+
+const ROOT = import.meta.dirname;
+const VERSION: string = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
+const MAIN = join(ROOT, "src/main.ts");
+const LIBRARY = join(ROOT, "src/index.ts");
+const DENO_SHEBANG = "/usr/bin/env -S deno run -A";
+
+/** The systems of a release. Bun fetches the runtime of a foreign one from the npm registry, once. */
+const SYSTEMS = [
+  { name: "linux-x64", target: "bun-linux-x64" },
+  { name: "linux-x64-musl", target: "bun-linux-x64-musl" },
+  { name: "linux-arm64", target: "bun-linux-arm64" },
+  { name: "linux-arm64-musl", target: "bun-linux-arm64-musl" },
+  { name: "macos-x64", target: "bun-darwin-x64" },
+  { name: "macos-arm64", target: "bun-darwin-arm64" },
+  { name: "windows-x64", target: "bun-windows-x64" },
+  { name: "windows-arm64", target: "bun-windows-arm64" },
+] as const satisfies readonly { name: string; target: Bun.Build.CompileTarget }[];
+
+/**
+ * What mqtt-packet brings along and we do not use. Its buffer list is wrapped in a stream of its own, which brings all of
+ * readable-stream; the bare list has every method that the parser calls. `debug` looks at the environment and the
+ * terminal at every start. Together 8 MB of memory and 5 ms of start-up.
+ */
+const lightPackages: BunPlugin = {
+  name: "light packages",
+  setup(build) {
+    const packet = dirname(Bun.resolveSync("mqtt-packet", ROOT));
+    build.onResolve({ filter: /^bl$/ }, (request) => {
+      return request.importer.startsWith(packet) ? { path: Bun.resolveSync("bl/BufferList", packet) } : undefined;
+    });
+    build.onResolve({ filter: /^readable-stream$/ }, () => ({ path: "node:stream", external: true }));
+    build.onResolve({ filter: /^debug$/ }, () => ({ path: "debug", namespace: "silent" }));
+    build.onLoad({ filter: /^debug$/, namespace: "silent" }, () => ({
+      contents: "const silent = () => {}; silent.enabled = false; module.exports = () => silent;",
+      loader: "js",
+    }));
+  },
+};
+
+const common = {
+  format: "esm",
+  sourcemap: "none",
+  plugins: [lightPackages],
+  define: { BUILD_VERSION: JSON.stringify(VERSION) },
+  throw: false,
+} as const satisfies Partial<Bun.BuildConfig>;
+
+async function compile(outfile: string, target: Bun.Build.CompileTarget | undefined): Promise<void> {
+  const built = await Bun.build({
+    ...common,
+    entrypoints: [MAIN],
+    target: "bun",
+    minify: true,
+    bytecode: true,
+    // what is imported late is then also loaded late: in one chunk everything is read at the start
+    splitting: true,
+    compile: {
+      outfile,
+      ...(target === undefined ? {} : { target }),
+      // otherwise a bunfig.toml or .env of the directory where it is started would run code in it or change it
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+  });
+  if (!built.success) throw new Error(built.logs.map(String).join("\n"));
+}
+
+type Platform = "bun" | "deno" | "node";
+
+/** One JavaScript file with the adapter of one runtime, chosen by the condition in package.json's `imports`. */
+async function bundle(entrypoint: string, platform: Platform, outfile: string, shebang?: string): Promise<void> {
+  const built = await Bun.build({
+    ...common,
+    entrypoints: [entrypoint],
+    target: platform === "bun" ? "bun" : "node",
+    conditions: [platform],
+    minify: { whitespace: true, syntax: true, identifiers: false }, // names stay readable in a reported stack
+    ...(shebang === undefined ? {} : { banner: `#!${shebang}` }),
+  });
+  const [artefact] = built.outputs;
+  if (!built.success || artefact === undefined) throw new Error(built.logs.map(String).join("\n"));
+  writeFileSync(outfile, await artefact.text());
+  if (shebang !== undefined) chmodSync(outfile, 0o755);
+}
+
+/**
+ * The library's types: the declarations of src/index.ts and of those files that they mention, under dist/types/.
+ */
+async function declare(index: string, out: string): Promise<void> {
+  const work = join(out, `.declarations-${process.pid}`);
+  mkdirSync(work, { recursive: true });
+  const config = {
+    extends: relative(work, join(ROOT, "tsconfig.json")),
+    compilerOptions: { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(ROOT, "src"), outDir: "." },
+    include: [],
+    files: [LIBRARY],
+  };
+  writeFileSync(join(work, "tsconfig.json"), JSON.stringify(config));
+  try {
+    await run([join(ROOT, "node_modules/.bin/tsc"), "-p", work]);
+    copyDeclarations(join(work, "index.d.ts"), work, join(out, "types"), new Set());
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  writeFileSync(index, 'export * from "./types/index.js";\n');
+}
+
+function copyDeclarations(file: string, from: string, to: string, seen: Set<string>): void {
+  if (seen.has(file)) return;
+  seen.add(file);
+  const text = readFileSync(file, "utf8");
+  for (const [, specifier = ""] of text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)) {
+    copyDeclarations(resolve(dirname(file), specifier.replace(/(\.d)?\.ts$/, ".d.ts")), from, to, seen);
+  }
+  const copy = join(to, relative(from, file));
+  mkdirSync(dirname(copy), { recursive: true });
+  // a declaration is asked for under the name that its JavaScript would have
+  writeFileSync(copy, text.replace(/(["'])(\.[^"']+?)(?:\.d)?\.ts\1/g, "$1$2.js$1"));
+}
+
+async function run(command: readonly string[]): Promise<void> {
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe", cwd: ROOT });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (code !== 0) throw new Error(`${command[0]} ended with code ${code}\n${out}${err}`.trimEnd());
+}
+
+interface Artefact {
+  readonly file: string;
+  /** Writes it to this path. */
+  readonly build: (file: string) => Promise<void>;
+}
+
+/**
+ * Builds one after the other, says what was made, a line each, and answers with those files. Each comes into its place
+ * whole and at once: a running program keeps its own, and nobody starts half of one.
+ */
+async function make(artefacts: readonly Artefact[]): Promise<string[]> {
+  const made: string[] = [];
+  for (const { file, build } of artefacts) {
+    const shown = show(file);
+    const fresh = join(dirname(file), `.new-${process.pid}-${basename(file)}`);
+    try {
+      await build(fresh);
+      renameSync(fresh, file);
+      made.push(file);
+      console.log(`${shown.padEnd(44)} ${size(statSync(file).size).padStart(9)}`);
+    } catch (error) {
+      rmSync(fresh, { force: true });
+      rmSync(file, { force: true }); // rather none than an old one
+      console.error(`${shown}: not built: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return made;
+}
+
+function show(file: string): string {
+  const path = relative(process.cwd(), file);
+  return path.startsWith("..") ? file : path;
+}
+
+function size(bytes: number): string {
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e3).toFixed(1)} kB`;
+}
+
+async function buildHere(out: string): Promise<boolean> {
+  const at = (name: string): string => join(out, name);
+  const artefacts: Artefact[] = [
+    { file: at(process.platform === "win32" ? "sluice.exe" : "sluice"), build: (file) => compile(file, undefined) },
+    { file: at("sluice.node.js"), build: (file) => bundle(MAIN, "node", file, "/usr/bin/env node") },
+    { file: at("sluice.deno.js"), build: (file) => bundle(MAIN, "deno", file, DENO_SHEBANG) },
+    { file: at("index.bun.js"), build: (file) => bundle(LIBRARY, "bun", file) },
+    { file: at("index.deno.js"), build: (file) => bundle(LIBRARY, "deno", file) },
+    { file: at("index.node.js"), build: (file) => bundle(LIBRARY, "node", file) },
+    { file: at("index.d.ts"), build: (file) => declare(file, out) },
+  ];
+  return (await make(artefacts)).length === artefacts.length;
+}
+
+/** A system whose runtime cannot be fetched is left out with a message: the others are still good. */
+async function buildRelease(out: string): Promise<boolean> {
+  const release = join(out, "release");
+  rmSync(release, { recursive: true, force: true });
+  mkdirSync(release, { recursive: true });
+  const artefacts = SYSTEMS.map(({ name, target }) => {
+    const file = `sluice-${VERSION}-${name}${name.startsWith("windows") ? ".exe" : ""}`;
+    return { file: join(release, file), build: (path: string) => compile(path, target) };
+  });
+  const made = await make(artefacts);
+  const sums = made.map((file) => {
+    const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
+    return `${digest}  ${relative(release, file)}\n`;
+  });
+  writeFileSync(join(release, "SHA256SUMS"), sums.join(""));
+  console.log(`${show(join(release, "SHA256SUMS"))}: ${made.length} of ${SYSTEMS.length} systems`);
+  return made.length === SYSTEMS.length;
+}
+
+async function buildWithDeno(out: string): Promise<boolean> {
+  const source = join(out, "sluice.deno.js");
+  const artefacts: Artefact[] = [
+    { file: source, build: (file) => bundle(MAIN, "deno", file, DENO_SHEBANG) },
+    { file: join(out, "sluice-deno"), build: (file) => denoCompile(source, file) },
+  ];
+  return (await make(artefacts)).length === artefacts.length;
+}
+
+async function denoCompile(source: string, outfile: string): Promise<void> {
+  const denort = process.env["DENORT_BIN"];
+  if (denort !== undefined && !existsSync(denort)) throw new Error(`DENORT_BIN names "${denort}", which is not there`);
+  const options = ["--quiet", "--no-check", "--no-config", "-A", "--output", outfile];
+  try {
+    await run([join(ROOT, "node_modules/.bin/deno"), "compile", ...options, source]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `${reason}\ndeno compile needs denort, Deno's runtime binary, and downloads it. Where it cannot: get the denort of ` +
+        "exactly this Deno's version and run DENORT_BIN=/path/to/denort npm run build -- --deno-compile",
+    );
+  }
+}
+
+function readArguments(words: readonly string[]): { what: "here" | "all" | "deno"; out: string } {
+  let what: "here" | "all" | "deno" = "here";
+  let out = join(ROOT, "dist");
+  for (let i = 0; i < words.length; i++) {
+    if (words[i] === "--all") what = "all";
+    else if (words[i] === "--deno-compile") what = "deno";
+    else if (words[i] === "--out" && words[i + 1] !== undefined) out = resolve(words[++i] as string);
+    else {
+      console.error(`read the argument "${words[i]}", expected --all, --deno-compile or --out <directory>`);
+      process.exit(64);
+    }
+  }
+  return { what, out };
+}
+
+const { what, out } = readArguments(process.argv.slice(2));
+mkdirSync(out, { recursive: true });
+const complete = await { here: buildHere, all: buildRelease, deno: buildWithDeno }[what](out);
+process.exitCode = complete ? 0 : 1;
