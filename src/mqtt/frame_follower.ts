@@ -1,5 +1,5 @@
-import { type Fault, fault } from "./fault.ts";
-import { type HeaderRules, ILLEGAL, isConnect, LAST, packetName } from "./rules.ts";
+import { type Fault, fault, type FaultCode } from "./fault.ts";
+import { type HeaderRules, isConnect, LAST, NOTHING_IS_LEGAL, packetName } from "./rules.ts";
 
 /**
  * Follows the packet boundaries of one direction, in chunks of any size, without copying or looking into bodies.
@@ -13,12 +13,12 @@ export class FrameFollower {
   bodyLeft = 0;
   /** Frames begun so far. */
   packets = 0;
-  /** Set once and for good: nothing after it was released. */
+  /** Set once and for good: nothing after it is released, whatever is fed. */
   fault: Fault | undefined = undefined;
   /** A DISCONNECT passed: nothing may follow it ([MQTT-3.14.4-1]). */
   finished = false;
   #held: Uint8Array | undefined = undefined;
-  readonly #rules: HeaderRules;
+  #rules: HeaderRules;
   readonly #packetSizeMax: number;
 
   constructor(rules: HeaderRules, packetSizeMax: number) {
@@ -78,13 +78,16 @@ export class FrameFollower {
   }
 
   #isOut(first: number, smallest: number): boolean {
-    if (this.finished) this.fault = fault("protocol_error", "bytes after DISCONNECT");
-    else if (isConnect(first)) this.fault = fault("protocol_error", "a second CONNECT");
-    else if (smallest === ILLEGAL) {
-      const flags = (first & 15).toString(2).padStart(4, "0");
-      this.fault = fault("malformed_packet", `${packetName(first)} with flags ${flags} is not legal here`);
-    }
-    return this.fault !== undefined;
+    if (smallest === LAST && !this.finished) return false;
+    if (this.finished) this.#fail("protocol_error", "bytes after DISCONNECT");
+    else if (isConnect(first)) this.#fail("protocol_error", "a second CONNECT");
+    else this.#fail("malformed_packet", `${packetName(first)} with flags ${(first & 15).toString(2).padStart(4, "0")} is not legal here`);
+    return true;
+  }
+
+  #fail(code: FaultCode, detail: string): void {
+    this.fault ??= fault(code, detail);
+    this.#rules = NOTHING_IS_LEGAL;
   }
 
   #holdFrom(chunk: Uint8Array, position: number): number {
@@ -92,8 +95,8 @@ export class FrameFollower {
     return this.#stopAt(position);
   }
 
-  #refuse(position: number, code: "malformed_packet" | "packet_too_large", detail: string): number {
-    this.fault = fault(code, detail);
+  #refuse(position: number, code: FaultCode, detail: string): number {
+    this.#fail(code, detail);
     return this.#stopAt(position);
   }
 

@@ -76,3 +76,6 @@ export const BROKER_RULES: Readonly<Record<Version, HeaderRules>> = {
   4: buildRules(4, false),
   5: buildRules(5, false),
 };
+
+/** For a direction in which something illegal was seen. */
+export const NOTHING_IS_LEGAL: HeaderRules = { version: 5, least: new Int16Array(256).fill(ILLEGAL), most: new Int32Array(256) };

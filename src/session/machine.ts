@@ -183,7 +183,7 @@ export class Machine {
 
   #violated(fault: Fault): readonly Output[] {
     if (this.state === "relaying") return this.#finish(fault, [{ do: "disconnect_now", fault }]);
-    if (this.state === "closing") return [...this.#resetOutput("client"), ...this.#resetOutput("broker")];
+    if (this.state === "closing") return [{ do: "discard" }, ...this.#resetOutput("client"), ...this.#resetOutput("broker")];
     if (this.state === "closed") return [];
     return this.#refuse(fault);
   }

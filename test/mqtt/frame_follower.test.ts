@@ -82,6 +82,13 @@ describe("FrameFollower", () => {
     }
   }));
 
+  test("after a fault nothing is released any more, legal or not", () => {
+    const { follower } = pass(CLIENT_RULES[5], [m.hex("00 00")]);
+    assert.equal(follower.follow(m.pingreq()), 0);
+    assert.equal(follower.follow(m.connect()), 0);
+    assert.equal(follower.fault?.code, "malformed_packet");
+  });
+
   test("bodyLeft tells what is missing to the next boundary", () => {
     const frame = m.publish({ payload: new Uint8Array(100) });
     const { follower } = pass(CLIENT_RULES[4], [frame.subarray(0, 50)]);
