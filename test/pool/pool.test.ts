@@ -6,7 +6,7 @@ import { Pool } from "../../src/pool/pool.ts";
 import { type SeededRandom, seeded } from "../support/seed.ts";
 
 const config = (name: string, weight: number): BrokerConfig =>
-  ({ name, scheme: "mqtt", host: name, port: 1883, weight, username: undefined, password: undefined });
+  ({ name, scheme: "mqtt", host: name, port: 1883, weight, username: undefined, password: undefined, passwordFile: undefined });
 
 const createPool = (balance: BalanceName, weights: Readonly<Record<string, number>>) =>
   new Pool({ name: "p", balance, brokers: Object.entries(weights).map(([name, weight]) => config(name, weight)), tls: { caFile: undefined, insecure: false } });

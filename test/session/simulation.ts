@@ -136,7 +136,7 @@ export class Simulation {
     this.pool = new Pool({
       name: "default",
       balance: random.pick(["round_robin", "least_connections", "random", "client_id"]),
-      brokers: names.map((name) => ({ name, scheme: "mqtt", host: name, port: 1883, weight: random.integer(1, 3), username: undefined, password: undefined })),
+      brokers: names.map((name) => ({ name, scheme: "mqtt", host: name, port: 1883, weight: random.integer(1, 3), username: undefined, password: undefined, passwordFile: undefined })),
       tls: { caFile: undefined, insecure: false },
     });
     for (const broker of this.pool.brokers) this.moods.set(broker, "well");
