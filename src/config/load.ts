@@ -30,19 +30,25 @@ export async function loadConfiguration(files: Files, options: LoadOptions): Pro
   if ("reason" in flags) return [flags];
   const locate = (problems: readonly ConfigProblem[]) => locateProblems(problems, flags, file);
   const { configuration, problems } = resolveDocument(document);
-  return configuration ? { configuration, document, locate } : locate(problems);
+  if (configuration) return { configuration, document, locate };
+  // What a flag says wrong is a matter of usage.
+  return locate(problems.map((problem) => ({ ...problem, exit: flagFor(problem, flags, file) === undefined ? problem.exit : 64 })));
 }
 
 async function locateProblems(problems: readonly ConfigProblem[], flags: FlagPlaces, file: TomlFile | undefined): Promise<ConfigProblem[]> {
   const positionOf = file && (await import("./positions.ts")).createPositions(file.text);
   return problems.map((problem) => {
-    if (problem.path === undefined) return problem;
-    for (let length = problem.path.length; length > 0; length--) {
-      const flag = flags.get(pathText(problem.path.slice(0, length)));
-      if (flag !== undefined) return { ...problem, place: flag, exit: problem.exit === 78 ? 64 : problem.exit };
-    }
-    if (!file) return { ...problem, place: "command line", exit: problem.exit === 78 ? 64 : problem.exit };
-    const position = positionOf?.(problem.path);
-    return { ...problem, place: position === undefined ? file.place : `${file.place}:${position}` };
+    const position = problem.path && positionOf?.(problem.path);
+    const place = flagFor(problem, flags, file) ?? (position === undefined ? file?.place : `${file?.place}:${position}`);
+    return { ...problem, place: place ?? problem.place };
   });
+}
+
+/** The flag that set the value, or the table that it is in. */
+function flagFor({ path = [] }: ConfigProblem, flags: FlagPlaces, file: TomlFile | undefined): string | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const flag = flags.get(pathText(path.slice(0, length)));
+    if (flag !== undefined) return flag;
+  }
+  return file ? undefined : "command line";
 }

@@ -2,9 +2,9 @@ const CHARACTERS_MAX = 256;
 /** Read no further than this: a client id can be 64 KiB long, and only its beginning is shown. */
 const CHARACTERS_READ_MAX = 4 * CHARACTERS_MAX;
 
-/** CSI and OSC sequences as terminals read them, 7-bit and 8-bit, ended or not, and the two-character escapes. */
+/** CSI and OSC sequences as terminals read them, 7-bit and 8-bit, ended or not, and the short escapes. */
 const ESCAPE_SEQUENCE =
-  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[@-Z\\^_]/g;
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]/g;
 const LINE_BREAK_OR_TAB = /[\t\n\v\f\r\u0085\u2028\u2029]+/g;
 /** Controls, format characters (all bidi marks and overrides are among them) and halves of surrogate pairs. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}]/gu;

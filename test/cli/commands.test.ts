@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { describe, test } from "node:test";
+import { COMMANDS, OPTIONS, type OptionSpec } from "../../src/cli/options.ts";
+import { VERSION } from "../../src/cli/version.ts";
+import { play } from "./fake_runtime.ts";
+
+const TLS = resolve("test/fixtures/tls");
+const tlsFlags = ["-l", "mqtts://:8883", "--cert", `${TLS}/self_signed.pem`, "--key", `${TLS}/self_signed.key`];
+
+describe("sluice", () => {
+  test("starts, waits for a signal, stops, exits 0", async () => {
+    const { code, calls, options, out } = await play(["mqtt://10.0.0.5"]);
+    assert.equal(code, 0);
+    assert.deepEqual(calls, ["start", "probe", "stop"]);
+    assert.equal(options?.configuration.pools[0]?.brokers[0]?.name, "10.0.0.5:1883");
+    assert.deepEqual(out, []);
+  });
+
+  test("a second signal stops it at once; SIGHUP does nothing but say so", async () => {
+    const { code, calls, error } = await play(["b"], {
+      onStart: ({ signals }) => ["SIGHUP", "SIGTERM", "SIGINT"].forEach((signal) => signals.emit(signal)),
+    });
+    assert.equal(code, 0);
+    assert.deepEqual(calls, ["start", "probe", "stop", "stopNow"]);
+    assert.match(error.join("\n"), /"config.warning".*restart sluice/);
+  });
+
+  test("the banner, on a terminal: what accepts, where it goes, what answers, what to type", async () => {
+    const { error } = await play(["b1", "b2", ...tlsFlags, "-b", "random", "--color", "never"], { terminal: true, down: ["b2:1883"] });
+    const text = error.join("\n");
+    assert.match(text, new RegExp(`^sluice ${VERSION} on node 0\n  accepts  mqtts://:8883 \\(every address\\) → pool default`));
+    assert.match(text, /goes to  b1:1883  answers in 2 ms {2}pool default, random\n {11}b2:1883  does not answer \(refused\)/);
+    assert.match(text, /mosquitto_sub -h localhost -p 8883 --cafile .*self_signed\.pem -t 'try\/#' -v\n.*mosquitto_pub -h localhost -p 8883 --cafile/);
+    assert.match(text, /broker\.down  warning: b2:1883 does not answer: b2:1883 refused the connection/);
+    assert.doesNotMatch(text, /\x1b/);
+  });
+
+  test("no banner elsewhere, nor with -q; a log line per listener instead", async () => {
+    const piped = await play(["b1"], { down: ["b1:1883"] });
+    assert.deepEqual(piped.error.map((line) => JSON.parse(line).event), ["listener.start", "broker.down"]);
+    const quiet = await play(["b1", "-q"], { terminal: true, down: ["b1:1883"] });
+    assert.deepEqual(quiet.error, []);
+  });
+
+  test("--insecure is warned of", async () => {
+    const { error } = await play(["mqtts://b", "--insecure"]);
+    assert.match(error[0] ?? "", /"level":"warn","event":"broker\.insecure"/);
+  });
+
+  test("passwords reach neither banner nor log", async () => {
+    const { error, options } = await play(["mqtt://u:secret@b"], { terminal: true, down: ["b:1883"] });
+    assert.equal(options?.configuration.pools[0]?.brokers[0]?.password, "secret");
+    assert.doesNotMatch(error.join("\n"), /secret/);
+  });
+
+  test("an address that cannot be had is exit 71 with place and suggestion, and no log before", async () => {
+    const cases = [["address_in_use", /another program has it\n.*ss -ltnp/], ["denied", /permission denied\n.*1024/], ["other", /their own words$/]] as const;
+    for (const [errorCode, text] of cases) {
+      const { code, error, calls } = await play(["b", "-l", ":80"], {
+        startFailure: { listener: "mqtt://:80", address: ":80", error: { code: errorCode, message: "their own words" } },
+      });
+      assert.equal(code, 71);
+      assert.deepEqual(calls, ["start"]);
+      assert.match(error.join("\n"), /^error: -l: cannot listen on ":80": /);
+      assert.match(error.join("\n"), text);
+    }
+  });
+
+  test("files of the configuration: missing is 66, wrong is 78, at the flag's place; nothing started", async () => {
+    const missing = await play(["b", "-l", "mqtts://:1", "--cert", "none.pem", "--key", `${TLS}/server.key`]);
+    assert.equal(missing.code, 66);
+    assert.match(missing.error[0] ?? "", /^error: --cert: cannot read ".*none\.pem"/);
+    const mismatched = await play(["b", "-l", "mqtts://:1", "--cert", `${TLS}/server.pem`, "--key", `${TLS}/other.key`]);
+    assert.equal(mismatched.code, 78);
+    assert.match(mismatched.error[0] ?? "", /^error: --key: the key .* does not fit/);
+    assert.deepEqual([...missing.calls, ...mismatched.calls], []);
+  });
+});
+
+describe("sluice check", () => {
+  const good = { "s.toml": '[pools.default]\nbrokers = ["a", "b"]\n' };
+
+  test("ok on stdout when all is well; a broker that is down is a warning", async () => {
+    const { code, out, error, calls } = await play(["check", "s.toml"], { files: good, down: ["b:1883"] });
+    assert.equal(code, 0);
+    assert.deepEqual(out, ["ok"]);
+    assert.match(error.join("\n"), /a:1883 in pool "default" answers in 2 ms\nwarning: b:1883 in pool "default" does not answer/);
+    assert.deepEqual(calls, ["close", "probe"]);
+  });
+
+  test("takes the flags of run", async () => {
+    const { code, listened } = await play(["check", "--to", "b", ...tlsFlags]);
+    assert.equal(code, 0);
+    assert.match(listened[0]?.tls?.cert ?? "", /CERTIFICATE/);
+  });
+
+  test("an address that is taken is exit 71 at its place", async () => {
+    const files = { "s.toml": 'pools.default.brokers = ["a"]\n[[listeners]]\nlisten = ":1"\n[[listeners]]\nlisten = ":2"\n' };
+    const { code, out, error } = await play(["check", "s.toml"], { files, listen: ({ port }) => (port === 2 ? { code: "address_in_use", message: "" } : undefined) });
+    assert.equal(code, 71);
+    assert.deepEqual(out, []);
+    assert.match(error[0] ?? "", /^error: s\.toml:5:1: cannot listen on ":2": another program has it/);
+  });
+
+  test("a wrong file is exit 78, a missing one 66, none at all 64, two 64", async () => {
+    assert.equal((await play(["check", "s.toml"], { files: { "s.toml": "x = 1" } })).code, 78);
+    assert.equal((await play(["check", "none.toml"])).code, 66);
+    assert.match((await play(["check"])).error.join("\n"), /nothing to check.*\n.*sluice check sluice\.toml/);
+    assert.equal((await play(["check", "s.toml", "-c", "s.toml"], { files: good })).code, 64);
+  });
+
+  test("expired certificates are warned of", async () => {
+    const { code, error } = await play(["check", "--to", "b", "-l", "mqtts://:1", "--cert", `${TLS}/expired.pem`, "--key", `${TLS}/expired.key`]);
+    assert.equal(code, 0);
+    assert.match(error[0] ?? "", /^warning: the certificate in ".*expired\.pem" expired on/);
+  });
+});
+
+describe("the small commands", () => {
+  test("version, in both spellings, is package.json's", async () => {
+    assert.equal(VERSION, JSON.parse(await readFile("package.json", "utf8")).version);
+    for (const words of [["version"], ["--version"]]) assert.deepEqual((await play(words)).out, [`sluice ${VERSION} (node 0)`]);
+  });
+
+  test("schema prints JSON", async () => {
+    const { out, code } = await play(["schema"]);
+    assert.equal(code, 0);
+    assert.equal(JSON.parse(out.join("\n")).title, "sluice");
+  });
+
+  test("help of each command names its options and no others, on stdout", async () => {
+    for (const command of Object.keys(COMMANDS)) {
+      const { out, error, code } = await play(command === "run" ? ["-h"] : [command, "--help"]);
+      assert.equal(code, 0);
+      assert.deepEqual(error, []);
+      for (const { name, commands } of OPTIONS as readonly OptionSpec[]) {
+        assert.equal(new RegExp(`--${name}\\b`).test(out.join("\n").split("URLs are")[0] ?? ""), commands.includes(command as never) || (name === "config" && /print-config/.test(out.join())), `${command} --${name}`);
+      }
+      for (const line of out.join("\n").split("\n")) assert.ok(line.length <= 100, line);
+    }
+  });
+
+  test("demo refuses a duration that is none", async () => {
+    const { code, error } = await play(["demo", "--for", "10"]);
+    assert.equal(code, 64);
+    assert.match(error[0] ?? "", /--for: cannot use "10" as --for: expected a duration/);
+  });
+
+  test("errors are coloured on a terminal only", async () => {
+    assert.match((await play(["--nope"], { terminal: true })).error[0] ?? "", /^\x1b\[31merror:/);
+    assert.match((await play(["--nope"])).error[0] ?? "", /^error:/);
+  });
+});
