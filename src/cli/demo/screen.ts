@@ -1,0 +1,89 @@
+import type { PublishPacket } from "aedes";
+import { createPaint, type Paint, type Style } from "../../lib/color.ts";
+import { printable } from "../../lib/text.ts";
+import type { System } from "../../runtime/types.ts";
+
+/** Columns of a message's line. */
+const CLIENT_MAX = 15;
+const TOPIC_MAX = 32;
+const PAYLOAD_MAX = 32;
+/** More of a payload than this is not even looked at. */
+const PAYLOAD_READ_MAX = 256;
+
+export interface ScreenOptions {
+  readonly system: System;
+  /** Made for stderr. */
+  readonly paint: Paint;
+  /** Nobody reads stdout any more. */
+  readonly closed: () => void;
+}
+
+/** What the demo shows: messages are data and go to stdout, all the rest is talk and goes to stderr. */
+export class Screen {
+  readonly #options: ScreenOptions;
+  readonly #paintOut: Paint;
+
+  constructor(options: ScreenOptions) {
+    this.#options = options;
+    const { system, paint } = options;
+    const onlyTalkIsColored = system.errorIsTerminal && !system.outIsTerminal;
+    this.#paintOut = onlyTalkIsColored ? createPaint(false) : paint;
+  }
+
+  message(broker: string, clientId: string, packet: PublishPacket): void {
+    const paint = this.#paintOut;
+    const who = cut(clientId, CLIENT_MAX).padEnd(12);
+    const bytes = packet.payload.slice(0, PAYLOAD_READ_MAX);
+    const payload = cut(typeof bytes === "string" ? bytes : new TextDecoder().decode(bytes), PAYLOAD_MAX);
+    const line = `${this.#time(paint)}  ${paint("cyan", who)} → ${broker}  ${cut(packet.topic, TOPIC_MAX).padEnd(25)} ${paint("bold", payload)}`;
+    try {
+      this.#options.system.writeOut(line);
+    } catch {
+      this.#options.closed();
+    }
+  }
+
+  /** Something happened: a line with its time. */
+  event(style: Style, text: string): void {
+    this.talk(`${this.#time(this.#options.paint)}  ${this.#options.paint(style, `· ${printable(text)}`)}`);
+  }
+
+  talk(text: string): void {
+    try {
+      this.#options.system.writeError(text);
+    } catch {
+      // whoever read it is gone
+    }
+  }
+
+  /** Who stands where, and what to type to join in. */
+  introduce(port: number, [a, b]: readonly number[]): void {
+    const { paint } = this.#options;
+    const label = `sluice, port ${port}`;
+    const gap = " ".repeat(label.length);
+    const at = `-h 127.0.0.1 -p ${port}`;
+    this.talk([
+      "",
+      `  devices ─┐  ${gap}  ┌─ broker A, port ${a}`,
+      `           ├─ ${paint("bold", label)} ─┤`,
+      `      you ─┘  ${gap}  └─ broker B, port ${b}`,
+      "",
+      "Join in, from another terminal:",
+      `  ${paint("bold", `mosquitto_sub ${at} -t 'demo/#' -v`)}`,
+      `  ${paint("bold", `mosquitto_pub ${at} -t demo/hello -m hi`)}`,
+      `  ${paint("bold", `npx mqtt sub ${at} -t 'demo/#' -v`)}   ${paint("dim", "(without mosquitto)")}`,
+      "Ctrl-C ends it.",
+      "",
+    ].join("\n"));
+  }
+
+  #time(paint: Paint): string {
+    const now = new Date(this.#options.system.wallClock());
+    return paint("dim", [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":"));
+  }
+}
+
+function cut(text: string, max: number): string {
+  const shown = printable(text);
+  return shown.length > max ? `${shown.slice(0, max - 1)}…` : shown;
+}
