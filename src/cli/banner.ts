@@ -6,11 +6,11 @@ import type { BrokerAnswer, ListeningAddress, ProxyServer } from "../server/type
 import { VERSION } from "./version.ts";
 
 /** What accepts: known as soon as the listeners are open. */
-export function bannerHead({ addresses }: ProxyServer, configuration: Configuration, runtime: Runtime, paint: Paint): string {
+export function bannerHead({ addresses }: ProxyServer, runtime: Runtime, paint: Paint): string {
   const lines = addresses.map(({ name, scheme, host, port, pool }, index) => {
-    const url = `${scheme}://${hostAndPort(host, port)}`;
-    const label = name === configuration.listeners[index]?.name && name !== url && configuration.listeners[index]?.port !== 0 ? `  ${name}` : "";
-    return row(index, "accepts", `${paint("bold", url)}${host === undefined ? " (every address)" : ""} → pool ${pool}${label}`, paint);
+    const url = paint("bold", `${scheme}://${hostAndPort(host, port)}`);
+    const given = name.includes("://") ? "" : `  ${name}`;
+    return row(index, "accepts", `${url}${host === undefined ? " (every address)" : ""} → pool ${pool}${given}`, paint);
   });
   return [`${paint("bold", `sluice ${VERSION}`)} on ${runtime.name} ${runtime.version}`, ...lines].join("\n");
 }

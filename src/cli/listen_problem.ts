@@ -1,15 +1,10 @@
 import type { Loaded } from "../config/load.ts";
 import type { NetworkError } from "../runtime/types.ts";
+import type { ListenFailure } from "../server/types.ts";
 import type { Problem } from "./report.ts";
 
-export interface RefusedListener {
-  readonly listener: string;
-  readonly address: string;
-  readonly error: NetworkError;
-}
-
 /** A listener that could not have its address, with what to do about it. */
-export async function listenProblem(loaded: Loaded, { listener, address, error }: RefusedListener): Promise<Problem> {
+export async function listenProblem(loaded: Loaded, { listener, address, error }: ListenFailure): Promise<Problem> {
   const index = loaded.configuration.listeners.findIndex((each) => each.name === listener);
   const [located] = await loaded.locate([{ place: "configuration", path: ["listeners", index, "listen"], reason: "", suggestion: undefined, exit: 78 }]);
   const port = loaded.configuration.listeners[index]?.port ?? 0;

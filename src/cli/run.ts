@@ -36,7 +36,7 @@ export async function run(context: Context): Promise<number> {
   }
   const stopped = stopOnSignal(system, server, log);
   const showsBanner = system.errorIsTerminal && !line.options.has("quiet");
-  if (showsBanner) reporter.line(bannerHead(server, configuration, runtime, reporter.paint));
+  if (showsBanner) reporter.line(bannerHead(server, runtime, reporter.paint));
   else for (const address of server.addresses) logListener(log, address);
   void server.probe().then((answers) => {
     if (showsBanner) reporter.line(bannerBrokers(server, configuration, answers, reporter.paint));
