@@ -6,7 +6,7 @@ import type { NetworkError } from "../runtime/types.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
 import { load, material, type Context } from "./prepare.ts";
-import { reportAll } from "./report.ts";
+import { reasonOf, reportAll } from "./report.ts";
 
 /** Everything that run needs, without starting: the configuration, its files, the addresses, the brokers. */
 export async function check(context: Context): Promise<number> {
@@ -24,7 +24,7 @@ export async function check(context: Context): Promise<number> {
   const log = createLog(read.configuration.log, runtime.system);
   const server = context.createServer({ runtime, configuration: read.configuration, material: read.material, log });
   for (const { pool, broker, error, milliseconds } of await server.probe()) {
-    if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${error.message}`);
+    if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${reasonOf(error)}`);
     else reporter.line(`${broker} in pool "${pool}" answers in ${Math.max(1, Math.round(milliseconds))} ms`);
   }
   if (refused > 0) return EXIT.system;

@@ -1,7 +1,7 @@
 import type { Loaded } from "../config/load.ts";
 import type { NetworkError } from "../runtime/types.ts";
 import type { ListenFailure } from "../server/types.ts";
-import type { Problem } from "./report.ts";
+import { reasonOf, type Problem } from "./report.ts";
 
 /** A listener that could not have its address, with what to do about it. */
 export async function listenProblem(loaded: Loaded, { listener, address, error }: ListenFailure): Promise<Problem> {
@@ -11,7 +11,7 @@ export async function listenProblem(loaded: Loaded, { listener, address, error }
   const words = WORDS[error.code]?.(port);
   return {
     place: located?.place ?? "configuration",
-    reason: `cannot listen on "${address}": ${words?.reason ?? error.message}`,
+    reason: `cannot listen on "${address}": ${words?.reason ?? reasonOf(error)}`,
     suggestion: words?.suggestion,
   };
 }

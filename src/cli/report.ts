@@ -1,6 +1,6 @@
 import type { ConfigProblem } from "../config/problem.ts";
 import { createPaint, wantsColor, type Paint } from "../lib/color.ts";
-import type { System } from "../runtime/types.ts";
+import type { NetworkError, System } from "../runtime/types.ts";
 import type { CommandLine } from "./arguments.ts";
 
 export type Problem = Omit<ConfigProblem, "path" | "exit">;
@@ -30,6 +30,11 @@ export function createReporter(system: System, options?: CommandLine["options"])
     warning: (text) => system.writeError(`${paint("yellow", "warning:")} ${text}`),
     line: (text) => system.writeError(text),
   };
+}
+
+/** The reason alone: the runtime's messages begin with the address, which the caller has said already. */
+export function reasonOf({ message }: NetworkError): string {
+  return message.replace(/^(?:connect to|listen on) \S+: /, "");
 }
 
 /** Tells all of them; the first decides the exit code. */

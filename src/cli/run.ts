@@ -9,7 +9,7 @@ import { bannerBrokers, bannerHead } from "./banner.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
 import { load, material, type Context } from "./prepare.ts";
-import { reportAll } from "./report.ts";
+import { reasonOf, reportAll, type Reporter } from "./report.ts";
 
 /** The proxy, from the command line to the end of the last session. */
 export async function run(context: Context): Promise<number> {
@@ -27,7 +27,7 @@ export async function run(context: Context): Promise<number> {
   const { configuration } = read;
   const log = createLog(configuration.log, system);
   context.adoptLog(log);
-  warn(log, read);
+  warn(log, reporter, read);
   const server = context.createServer({ runtime, configuration, material: read.material, log });
   const failure = await server.start();
   if (failure) {
@@ -41,17 +41,21 @@ export async function run(context: Context): Promise<number> {
   void server.probe().then((answers) => {
     if (showsBanner) reporter.line(bannerBrokers(server, configuration, answers, reporter.paint));
     for (const { broker, pool, error } of answers) {
-      if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${error.message}`, { pool, broker, "error.type": error.code });
+      if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${reasonOf(error)}`, { pool, broker, "error.type": error.code });
     }
   });
   await stopped;
   return EXIT.ok;
 }
 
-function warn(log: Log, { warnings, configuration }: ReadMaterial): void {
+function warn(log: Log, reporter: Reporter, { warnings, configuration }: ReadMaterial): void {
   for (const warning of warnings) log.warn(EVENTS.configWarning, warning);
   for (const { name, tls } of configuration.pools) {
-    if (tls.insecure) log.warn(EVENTS.brokerInsecure, `the certificates of the brokers in pool "${name}" are not verified: whoever is in between can read and change everything`, { pool: name });
+    if (!tls.insecure) continue;
+    const text = `the certificates of the brokers in pool "${name}" are not verified: whoever is in between can read and change everything`;
+    // At every start, also when the log is set to errors only.
+    if (log.isOn("warn")) log.warn(EVENTS.brokerInsecure, text, { pool: name });
+    else reporter.warning(text);
   }
 }
 

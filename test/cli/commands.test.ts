@@ -33,7 +33,7 @@ describe("sluice", () => {
     assert.match(text, new RegExp(`^sluice ${VERSION} on node 0\n  accepts  mqtts://:8883 \\(every address\\) → pool default`));
     assert.match(text, /goes to  b1:1883  answers in 2 ms {2}pool default, random\n {11}b2:1883  does not answer \(refused\)/);
     assert.match(text, /mosquitto_sub -h localhost -p 8883 --cafile .*self_signed\.pem -t 'try\/#' -v\n.*mosquitto_pub -h localhost -p 8883 --cafile/);
-    assert.match(text, /broker\.down  warning: b2:1883 does not answer: b2:1883 refused the connection/);
+    assert.match(text, /broker\.down  warning: b2:1883 does not answer: connection refused  pool=default/);
     assert.doesNotMatch(text, /\x1b/);
   });
 
@@ -44,9 +44,10 @@ describe("sluice", () => {
     assert.deepEqual(quiet.error, []);
   });
 
-  test("--insecure is warned of", async () => {
+  test("--insecure is warned of at every start, also with -q", async () => {
     const { error } = await play(["mqtts://b", "--insecure"]);
     assert.match(error[0] ?? "", /"level":"warn","event":"broker\.insecure"/);
+    assert.match((await play(["mqtts://b", "--insecure", "-q"])).error.join("\n"), /^warning: the certificates .* are not verified/);
   });
 
   test("passwords reach neither banner nor log", async () => {

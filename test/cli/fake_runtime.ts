@@ -82,7 +82,7 @@ function fakeServer({ configuration }: ServerOptions, scene: Scene, stage: Stage
     brokers.map((broker): BrokerAnswer => ({
       pool: name,
       broker: broker.name,
-      error: scene.down?.includes(broker.name) ? { code: "refused", message: `${broker.name} refused the connection` } : undefined,
+      error: scene.down?.includes(broker.name) ? { code: "refused", message: `connect to ${broker.name}: connection refused` } : undefined,
       milliseconds: 2,
     })));
   return {
