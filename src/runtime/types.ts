@@ -14,7 +14,8 @@ export type NetworkErrorCode =
   | "address_in_use" // a listener cannot have its address
   | "denied" // the operating system said no (a low port, a sandbox)
   | "descriptors" // the process has no descriptor left
-  | "cancelled" // the owner called cancel()
+  | "cancelled" // the owner called cancel(), or closed the listener during a handshake
+  | "internal" // a handler of ours threw: a bug, and the message holds the stack
   | "other";
 
 /** A value, not an exception: `message` names the address and the runtime's own words for the reason. */
@@ -27,11 +28,17 @@ export interface NetworkError {
 export interface ConnectionHandler {
   /** Bytes arrived. The chunk belongs to the receiver and may be kept. Never called between `pause` and `resume`. */
   data(connection: Connection, chunk: Uint8Array): void;
-  /** Exactly one follows a `write` that answered false, once all written bytes are with the kernel. */
+  /** Exactly one follows a `write` that answered false, once all written bytes are with the kernel; none after `end` or `reset`. */
   drain(connection: Connection): void;
-  /** The peer sent FIN (or close_notify): no more data will come. The other direction stays open until `end`. */
+  /**
+   * The peer sent FIN (or close_notify): no more data will come. The other direction stays open until `end`. Like data, it
+   * is not seen while paused.
+   */
   end(connection: Connection): void;
-  /** Once and last. `error` is absent when both directions were closed in order, or when we called `reset`. */
+  /**
+   * Once and last. `error` is absent when both directions were closed in order, or when we called `reset`. A throw in any
+   * handler resets the connection, and its error arrives here as "internal".
+   */
   close(connection: Connection, error: NetworkError | undefined): void;
 }
 

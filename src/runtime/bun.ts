@@ -1,0 +1,41 @@
+import { danglingDials, dialOnBun } from "./bun_dial.ts";
+import { listenOnBun } from "./bun_listener.ts";
+import { system } from "./system.ts";
+import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
+
+/**
+ * TLS to a broker goes over `node:tls`: Bun's own does not say which check failed, and sends an address as SNI. The module
+ * is loaded at the first such dial, because it costs 3 MB that most who run sluice never need.
+ */
+class TlsDial implements Dial {
+  #dial: Dial | undefined;
+  #cancelled = false;
+
+  start(options: DialOptions, handler: DialHandler): this {
+    void import("./net.ts").then(({ runtime }) => {
+      if (!this.#cancelled) this.#dial = runtime.connect(options, handler);
+    });
+    return this;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    this.#dial?.cancel();
+  }
+}
+
+const native: Runtime = {
+  name: "bun",
+  version: Bun.version,
+  capabilities: { reset: true, cancelDial: false },
+  system,
+  listen: listenOnBun,
+  connect: (options, handler) =>
+    options.tls === undefined ? dialOnBun(options, handler) : new TlsDial().start(options, handler),
+  get descriptorsDangling() {
+    return danglingDials();
+  },
+};
+
+/** `SLUICE_RUNTIME=net` goes round a defect of the native sockets in the field. */
+export const runtime: Runtime = process.env["SLUICE_RUNTIME"] === "net" ? (await import("./net.ts")).runtime : native;

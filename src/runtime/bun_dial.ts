@@ -1,0 +1,167 @@
+import { hostAndPort, isAddress } from "./address.ts";
+import { BunConnection, type BunSocket } from "./bun_connection.ts";
+import { connectionHandlers } from "./bun_listener.ts";
+import { lookUp } from "./bun_lookup.ts";
+import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import type { Connection, Dial, DialHandler, DialOptions, NetworkError } from "./types.ts";
+
+/** How long one address of a name may keep the next one waiting; what RFC 8305 recommends. */
+const ATTEMPT_MS = 250;
+
+/** Descriptors of dials that were cancelled: Bun can only let them end by themselves. */
+let dangling = 0;
+
+export function danglingDials(): number {
+  return dangling;
+}
+
+/** Plain TCP. */
+export function dialOnBun(options: DialOptions, handler: DialHandler): Dial {
+  const where = hostAndPort(options.host, options.port);
+  if (isAddress(options.host)) return new AddressDial(where, handler).start(options.host, options.port);
+  return new NameDial(where, options, handler).start();
+}
+
+/** A connection to one address that is being opened; it is the socket's `data` until then. */
+class AddressDial implements Dial {
+  readonly #where: string;
+  readonly #handler: DialHandler;
+  #state: "dialing" | "cancelled" | "settled" = "dialing";
+
+  constructor(where: string, handler: DialHandler) {
+    this.#where = where;
+    this.#handler = handler;
+  }
+
+  start(hostname: string, port: number): this {
+    const data = this as unknown as BunConnection;
+    try {
+      // With `connectError` among the handlers the promise needs no one to catch it.
+      void Bun.connect<BunConnection>({ hostname, port, allowHalfOpen: true, socket: dialHandlers, data });
+    } catch (thrown) {
+      queueMicrotask(() => this.onError(thrown));
+    }
+    return this;
+  }
+
+  cancel(): void {
+    if (this.#state !== "dialing") return;
+    this.#state = "cancelled";
+    dangling += 1;
+  }
+
+  onOpen(socket: BunSocket): void {
+    if (this.#state === "cancelled") {
+      dangling -= 1;
+      (socket as { data: BunConnection | undefined }).data = undefined;
+      socket.terminate();
+      return;
+    }
+    this.#state = "settled";
+    const connection = new BunConnection(socket);
+    socket.data = connection;
+    try {
+      this.#handler.opened(connection);
+    } catch (thrown) {
+      connection.fail(internalError(thrown));
+    }
+  }
+
+  onError(thrown: unknown): void {
+    if (this.#state === "cancelled") dangling -= 1;
+    if (this.#state !== "dialing") return;
+    this.#state = "settled";
+    failed(this.#handler, networkError(`connect to ${this.#where}`, thrown));
+  }
+}
+
+const dialHandlers = {
+  ...connectionHandlers,
+  open: (socket: BunSocket) => dialOf(socket).onOpen(socket),
+  connectError: (socket: BunSocket, error: Error) => dialOf(socket).onError(error),
+};
+
+function dialOf(socket: BunSocket): AddressDial {
+  return socket.data as unknown as AddressDial;
+}
+
+function failed(handler: DialHandler, error: NetworkError): void {
+  try {
+    handler.failed(error);
+  } catch (thrown) {
+    reportInternalError(thrown);
+  }
+}
+
+/**
+ * A name is resolved here, and its addresses are tried one after the other: `Bun.connect` would connect to all of them at
+ * the same time and reset the losers, so a broker with two addresses would see two clients come for each one.
+ */
+class NameDial implements Dial, DialHandler {
+  readonly #where: string;
+  readonly #options: DialOptions;
+  readonly #handler: DialHandler;
+  #addresses: readonly string[] = [];
+  #attempts: AddressDial[] = [];
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #state: "dialing" | "settled" = "dialing";
+
+  constructor(where: string, options: DialOptions, handler: DialHandler) {
+    this.#where = where;
+    this.#options = options;
+    this.#handler = handler;
+  }
+
+  start(): this {
+    lookUp(this.#options.host).then(
+      (addresses) => this.#resolved(addresses),
+      (thrown: unknown) => this.#giveUp(networkError(`connect to ${this.#where}`, thrown)),
+    );
+    return this;
+  }
+
+  cancel(): void {
+    this.#settle();
+  }
+
+  opened(connection: Connection): void {
+    // The other attempts only: cancelling one that has opened does nothing.
+    this.#settle();
+    this.#handler.opened(connection);
+  }
+
+  failed(error: NetworkError): void {
+    this.#failures += 1;
+    if (this.#attempts.length < this.#addresses.length) this.#attempt();
+    else if (this.#failures === this.#addresses.length) this.#giveUp(error);
+  }
+
+  #resolved(addresses: readonly string[]): void {
+    if (this.#state === "settled") return;
+    this.#addresses = addresses;
+    if (addresses.length > 0) this.#attempt();
+    else this.#giveUp(networkError(`connect to ${this.#where}`, { code: "ENODATA" }));
+  }
+
+  #attempt(): void {
+    clearTimeout(this.#timer);
+    const address = this.#addresses[this.#attempts.length];
+    if (address === undefined) return;
+    this.#attempts.push(new AddressDial(this.#where, this).start(address, this.#options.port));
+    if (this.#attempts.length < this.#addresses.length) this.#timer = setTimeout(() => this.#attempt(), ATTEMPT_MS);
+  }
+
+  #giveUp(error: NetworkError): void {
+    if (this.#state === "settled") return;
+    this.#settle();
+    failed(this.#handler, error);
+  }
+
+  #settle(): void {
+    this.#state = "settled";
+    clearTimeout(this.#timer);
+    for (const attempt of this.#attempts) attempt.cancel();
+    this.#attempts = [];
+  }
+}

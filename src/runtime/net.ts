@@ -1,0 +1,129 @@
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import process from "node:process";
+import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
+import { hostAndPort, isAddress } from "./address.ts";
+import { NetConnection } from "./net_connection.ts";
+import { listenOnNet } from "./net_listener.ts";
+import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { system } from "./system.ts";
+import type { ClientTls, Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
+
+/**
+ * The reference adapter: `node:net` and `node:tls` on whichever of the three runtimes runs it. The native ones fall back
+ * on it for what they cannot do.
+ */
+class NetDial implements Dial {
+  readonly #options: DialOptions;
+  readonly #handler: DialHandler;
+  #socket: Socket | undefined;
+  #state: "dialing" | "cancelled" | "settled" = "dialing";
+
+  constructor(options: DialOptions, handler: DialHandler) {
+    this.#options = options;
+    this.#handler = handler;
+  }
+
+  start(): this {
+    try {
+      this.#dial();
+    } catch (thrown) {
+      queueMicrotask(() => this.#failed(thrown));
+    }
+    return this;
+  }
+
+  cancel(): void {
+    if (this.#state !== "dialing") return;
+    this.#state = "cancelled";
+    this.#socket?.destroy();
+  }
+
+  #dial(): void {
+    const { host, port, tls } = this.#options;
+    const common = { host, port, allowHalfOpen: true, autoSelectFamily: true };
+    let socket: Socket;
+    if (tls === undefined) {
+      socket = connect({ ...common, noDelay: true }, () => this.#opened());
+    } else {
+      const trust = { secureContext: secureContext(tls.ca), rejectUnauthorized: !tls.insecure, minVersion: "TLSv1.2" } as const;
+      // An address is not a name: SNI must not carry it.
+      socket = connectTls({ ...common, ...trust, ...(!isAddress(host) && { servername: host }) }, () => this.#opened());
+    }
+    this.#socket = socket;
+    socket.on("error", (error) => this.#failed(error));
+    socket.on("close", () => this.#failed({ code: "ECONNRESET" }));
+  }
+
+  #opened(): void {
+    if (this.#state !== "dialing") return;
+    this.#state = "settled";
+    const socket = this.#socket!;
+    if (this.#options.tls !== undefined) socket.setNoDelay(true);
+    const connection = new NetConnection(socket, this.#options.tls === undefined ? socket : undefined);
+    try {
+      this.#handler.opened(connection);
+    } catch (thrown) {
+      connection.fail(internalError(thrown));
+    }
+    connection.start();
+  }
+
+  #failed(thrown: unknown): void {
+    if (this.#state !== "dialing") return;
+    this.#state = "settled";
+    const { host, port } = this.#options;
+    try {
+      this.#handler.failed(networkError(`connect to ${hostAndPort(host, port)}`, thrown, host));
+    } catch (error) {
+      reportInternalError(error);
+    }
+  }
+}
+
+/** Reading the system's authorities takes 10 ms and more, so a context is made once for each set of them. */
+const contexts = new Map<string, SecureContext>();
+const CONTEXTS_MAX = 16;
+
+function secureContext(authorities: ClientTls["ca"]): SecureContext {
+  const key = authorities ?? "";
+  let context = contexts.get(key);
+  if (context === undefined) {
+    const ca = authorities ?? systemAuthorities();
+    context = createSecureContext({ minVersion: "TLSv1.2", ...(ca !== undefined && { ca }) });
+    if (contexts.size === CONTEXTS_MAX) contexts.clear();
+    contexts.set(key, context);
+  }
+  return context;
+}
+
+/** Where Linux distributions keep what their machine trusts. Elsewhere, the runtime's own list has to do. */
+const AUTHORITY_FILES = [
+  "/etc/ssl/certs/ca-certificates.crt", // Debian, Alpine, Arch
+  "/etc/pki/tls/certs/ca-bundle.crt", // Fedora, Red Hat
+  "/etc/ssl/ca-bundle.pem", // SUSE
+];
+
+function systemAuthorities(): string | undefined {
+  const named = process.env["SSL_CERT_FILE"];
+  for (const file of named ? [named] : AUTHORITY_FILES) {
+    try {
+      return readFileSync(file, "utf8");
+    } catch {
+      // Not this distribution.
+    }
+  }
+  return undefined;
+}
+
+const { bun, deno, node } = process.versions as Record<string, string | undefined>;
+
+export const runtime: Runtime = {
+  name: bun ? "bun" : deno ? "deno" : "node",
+  version: bun ?? deno ?? node ?? "",
+  capabilities: { reset: deno === undefined, cancelDial: true },
+  system,
+  listen: listenOnNet,
+  connect: (options, handler) => new NetDial(options, handler).start(),
+  descriptorsDangling: 0,
+};

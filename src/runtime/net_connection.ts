@@ -1,0 +1,139 @@
+import type { Socket } from "node:net";
+import { hostAndPort, plainAddress } from "./address.ts";
+import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
+
+/** `reset`: ours, `close` is on its way. `gone`: `close` was delivered. */
+type Writing = "open" | "ended" | "reset" | "gone";
+
+/** A connection over a `node:net` socket or a `node:tls` one; their streams already keep most of the contract. */
+export class NetConnection implements Connection {
+  handler!: ConnectionHandler;
+  owner: unknown;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly #socket: Socket;
+  readonly #transport: Socket | undefined;
+  #reading: "flowing" | "paused" | "ended" = "flowing";
+  #writing: Writing = "open";
+  #owesDrain = false;
+  #fault: NetworkError | undefined;
+
+  /** `transport` is the TCP socket, which can be reset; under TLS it is another than `socket`, and may not be known. */
+  constructor(socket: Socket, transport: Socket | undefined) {
+    this.#socket = socket;
+    this.#transport = transport;
+    this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
+    this.remotePort = socket.remotePort ?? 0;
+  }
+
+  /** Starts the events; called when the owner has set its handler. */
+  start(): void {
+    const socket = this.#socket;
+    socket.on("data", (chunk: Uint8Array) => this.#guard(() => this.#receive(chunk)));
+    socket.on("drain", () => this.#guard(() => this.#drained()));
+    socket.on("end", () => this.#guard(() => this.#peerEnded()));
+    socket.on("error", (error) => {
+      this.#fault ??= networkError(this.#where(), error);
+    });
+    socket.on("close", () => this.#closed());
+    // Listening to data makes the stream flow, also one that the owner has paused already.
+    if (this.#reading === "paused") socket.pause();
+  }
+
+  get bufferedBytes(): number {
+    return this.#isOver() ? 0 : this.#socket.writableLength;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#writing !== "open" || this.#socket.write(chunk)) return true;
+    this.#owesDrain = true;
+    return false;
+  }
+
+  pause(): void {
+    if (this.#reading !== "flowing" || this.#isOver()) return;
+    this.#reading = "paused";
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#reading !== "paused" || this.#isOver()) return;
+    this.#reading = "flowing";
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#writing !== "open") return;
+    this.#writing = "ended";
+    this.#socket.end();
+  }
+
+  reset(): void {
+    if (this.#isOver()) return;
+    this.#writing = "reset";
+    // A TLS socket knows no reset of its own on Node, and on Deno only a plain socket does.
+    if (this.#transport !== undefined) this.#transport.resetAndDestroy();
+    this.#socket.destroy();
+  }
+
+  setKeepAlive(idleMs: number): void {
+    if (!this.#isOver()) this.#socket.setKeepAlive(true, idleMs);
+  }
+
+  /** Ends the connection for a reason of ours, which `close` will carry. */
+  fail(fault: NetworkError): void {
+    this.#fault = fault;
+    this.reset();
+  }
+
+  #isOver(): boolean {
+    return this.#writing === "reset" || this.#writing === "gone";
+  }
+
+  #guard(deliver: () => void): void {
+    if (this.#isOver()) return;
+    try {
+      deliver();
+    } catch (thrown) {
+      this.fail(internalError(thrown));
+    }
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.handler.data(this, chunk);
+  }
+
+  #drained(): void {
+    if (!this.#owesDrain || this.#writing !== "open") return;
+    this.#owesDrain = false;
+    this.handler.drain(this);
+  }
+
+  #peerEnded(): void {
+    this.#reading = "ended";
+    this.handler.end(this);
+  }
+
+  #closed(): void {
+    if (this.#writing === "gone") return;
+    const reason = this.#closeReason();
+    this.#writing = "gone";
+    try {
+      if (this.handler !== undefined) this.handler.close(this, reason);
+      else if (reason?.code === "internal") reportInternalError(reason.message);
+    } catch (thrown) {
+      reportInternalError(thrown);
+    }
+  }
+
+  #closeReason(): NetworkError | undefined {
+    if (this.#fault !== undefined || this.#writing === "reset") return this.#fault;
+    if (this.#reading === "ended" && this.#writing === "ended") return undefined;
+    return { code: "reset", message: `${this.#where()}: closed by the peer before the end` };
+  }
+
+  #where(): string {
+    return `connection with ${hostAndPort(this.remoteAddress, this.remotePort)}`;
+  }
+}

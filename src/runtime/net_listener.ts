@@ -1,0 +1,127 @@
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { listenOn, plainAddress } from "./address.ts";
+import { NetConnection } from "./net_connection.ts";
+import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import type { AcceptHandler, Listener, ListenOptions, NetworkError, ServerTls } from "./types.ts";
+
+/** Rejects with a NetworkError value. */
+export async function listenOnNet(options: ListenOptions, handler: AcceptHandler): Promise<Listener> {
+  const server = await listenOn(options, async (host) => {
+    const handshakes = options.tls && new Handshakes(options.tls, options.handshakeTimeoutMs, handler);
+    // A FIN during a handshake ends it at once; half-open is switched on when it is done.
+    const server = createServer({ noDelay: true, allowHalfOpen: handshakes === undefined }, (socket) => {
+      if (!admitted(handler)) socket.destroy();
+      else if (handshakes !== undefined) handshakes.begin(socket);
+      else accept(handler, socket, socket);
+    });
+    if (handshakes !== undefined) server.on("close", () => handshakes.abandonAll());
+    await listening(server, host, options.port);
+    return { server, handshakes };
+  });
+  return {
+    host: options.host,
+    port: (server.server.address() as AddressInfo).port,
+    async close() {
+      server.server.close();
+      server.handshakes?.abandonAll();
+    },
+  };
+}
+
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      server.removeListener("error", reject);
+      // An accept that fails (no descriptor left) is not the end of the listener.
+      server.on("error", () => {});
+      resolve();
+    });
+  });
+}
+
+function admitted(handler: AcceptHandler): boolean {
+  try {
+    return handler.admit();
+  } catch (thrown) {
+    reportInternalError(thrown);
+    return false;
+  }
+}
+
+function accept(handler: AcceptHandler, socket: Socket, transport: Socket | undefined): void {
+  const connection = new NetConnection(socket, transport);
+  try {
+    handler.accept(connection);
+  } catch (thrown) {
+    connection.fail(internalError(thrown));
+  }
+  connection.start();
+}
+
+/**
+ * The TLS handshakes that are under way on one listener. The TCP server hands its sockets to a TLS server that never
+ * listens: so `admit` comes first, and a PROXY header can be read before TLS one day.
+ */
+class Handshakes {
+  readonly #handler: AcceptHandler;
+  readonly #server: Server;
+  /** The peer's address of each, because a closed socket has forgotten it. */
+  readonly #pending = new Map<Socket, string>();
+
+  constructor(tls: ServerTls, timeoutMs: number, handler: AcceptHandler) {
+    this.#handler = handler;
+    const server = createTlsServer({ cert: tls.cert, key: tls.key, minVersion: "TLSv1.2", handshakeTimeout: timeoutMs });
+    server.on("secureConnection", (socket) => this.#finish(socket));
+    server.on("tlsClientError", (error, socket) => {
+      // Without this a socket whose handshake took too long stays open.
+      socket.destroy();
+      this.#abandon(transportOf(socket), networkError("TLS handshake", error));
+    });
+    this.#server = server;
+  }
+
+  begin(transport: Socket): void {
+    this.#pending.set(transport, plainAddress(transport.remoteAddress ?? ""));
+    transport.on("error", () => {});
+    transport.on("close", () => {
+      this.#abandon(transport, { code: "reset", message: "TLS handshake: closed by the peer before the end" });
+    });
+    this.#server.emit("connection", transport);
+  }
+
+  abandonAll(): void {
+    for (const transport of this.#pending.keys()) {
+      this.#abandon(transport, { code: "cancelled", message: "TLS handshake: the listener was closed" });
+      transport.destroy();
+    }
+  }
+
+  #finish(socket: TLSSocket): void {
+    const transport = transportOf(socket);
+    if (transport === undefined || !this.#pending.delete(transport)) {
+      socket.destroy();
+      return;
+    }
+    socket.allowHalfOpen = true;
+    // Deno has no reset under TLS: resetting the transport would only skip the closing of its TLS socket.
+    accept(this.#handler, socket, process.versions["deno"] === undefined ? transport : undefined);
+  }
+
+  #abandon(transport: Socket | undefined, reason: NetworkError): void {
+    const address = transport && this.#pending.get(transport);
+    if (transport === undefined || address === undefined) return;
+    this.#pending.delete(transport);
+    try {
+      this.#handler.abandoned(address, reason);
+    } catch (thrown) {
+      reportInternalError(thrown);
+    }
+  }
+}
+
+/** The TCP socket under a TLS one. The property is not documented; all three runtimes have it, and the tests hold them to it. */
+function transportOf(socket: TLSSocket): Socket | undefined {
+  return (socket as unknown as { _parent?: Socket })._parent;
+}
