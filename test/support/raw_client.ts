@@ -82,6 +82,12 @@ export class RawClient {
     return new RawClient(socket);
   }
 
+  /** The same for a connection that came to a server of the test. */
+  static adopt(socket: Socket): RawClient {
+    socket.setNoDelay(true);
+    return new RawClient(socket);
+  }
+
   /** Everything that came and was not taken yet, until more comes. */
   get received(): Uint8Array {
     return this.#received.peek();
