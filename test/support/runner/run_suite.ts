@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { readReport, type TestCase } from "./junit.ts";
@@ -6,8 +6,29 @@ import { runCommand, type Outcome } from "./command.ts";
 import type { SuiteResult } from "./report.ts";
 import type { RuntimeName, Suite } from "./suites.ts";
 
-/** Reports and the bundles for Node; emptied at every start, never committed. */
-export const WORK_DIRECTORY = ".test-build";
+/** Reports and the bundles for Node. Each run has its own, so that two runs in one checkout do not meet. */
+const WORK_DIRECTORIES = ".test-build";
+const WORK_DIRECTORY = join(WORK_DIRECTORIES, String(process.pid));
+
+/** Makes the directory and removes those that killed runs left behind. */
+export function openWorkDirectory(): void {
+  mkdirSync(WORK_DIRECTORY, { recursive: true });
+  for (const name of readdirSync(WORK_DIRECTORIES)) {
+    if (!isRunning(Number(name))) rmSync(join(WORK_DIRECTORIES, name), { recursive: true, force: true });
+  }
+}
+
+export function removeWorkDirectory(): void {
+  rmSync(WORK_DIRECTORY, { recursive: true, force: true });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return Number.isInteger(pid) && process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 const BUN = process.execPath;
 const DENO = "node_modules/.bin/deno";
@@ -16,6 +37,10 @@ const NODE = process.env["NODE"] ?? "node";
 /** One test's own limit where the runtime has such an option; the suite's limit bounds the rest. */
 const TEST_TIMEOUT_MS = 120_000;
 const TOOL_TIMEOUT_MS = 300_000;
+
+const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Record<"dependencies" | "devDependencies", Record<string, string>>;
+/** By name, because `--packages=external` would leave `#runtime` outside as well, and Node cannot load what it stands for. */
+const PACKAGES = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).flatMap((name) => [name, `${name}/*`]);
 
 export async function checkTypes(): Promise<SuiteResult> {
   return toolResult("types", await runCommand(["node_modules/.bin/tsc", "--noEmit", "-p", "."], { timeoutMs: TOOL_TIMEOUT_MS }));
@@ -31,7 +56,7 @@ export async function buildArtefacts(): Promise<SuiteResult> {
  */
 export async function bundleForNode(files: readonly string[]): Promise<SuiteResult> {
   if (files.length === 0) return { runtime: "", name: "bundle", cases: [], seconds: 0, output: "" };
-  const words = ["--target=node", "--format=esm", "--packages=external", "--conditions=node", "--sourcemap=inline"];
+  const words = ["--target=node", "--format=esm", ...PACKAGES.map((name) => `--external=${name}`), "--conditions=node", "--sourcemap=inline"];
   const command = [BUN, "build", ...files, ...words, `--outdir=${WORK_DIRECTORY}`, "--root=.", "--entry-naming=[dir]/[name].mjs"];
   return toolResult("bundle", await runCommand(command, { timeoutMs: TOOL_TIMEOUT_MS }));
 }
@@ -44,7 +69,6 @@ function toolResult(name: string, outcome: Outcome): SuiteResult {
 
 export async function runSuite(suite: Suite, timeoutMs: number): Promise<SuiteResult> {
   const reportFile = join(WORK_DIRECTORY, `${suite.runtime}-${suite.folder}.xml`);
-  rmSync(reportFile, { force: true });
   const outcome = await runCommand(COMMANDS[suite.runtime](suite.files, reportFile), { timeoutMs });
   const cases = readCases(reportFile);
   const problem = findProblem(outcome, cases, timeoutMs);
