@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { runtime } from "#runtime";
+import { readMaterial } from "../../src/config/material.ts";
+import { resolveConfiguration } from "../../src/config/resolve.ts";
+import type { ConfigInput } from "../../src/config/schema.ts";
+import { createLog, type Log } from "../../src/observe/log.ts";
+import { createProxyServer } from "../../src/server/proxy.ts";
+import type { SessionEnd } from "../../src/server/report.ts";
+import type { ProxyServer } from "../../src/server/types.ts";
+import { until } from "../support/deadline.ts";
+import * as m from "../support/mqtt_bytes.ts";
+import type { TestScope } from "../support/process.ts";
+import { RawClient } from "../support/raw_client.ts";
+import { type BrokerConnection, type BrokerOptions, RecordingBroker } from "./recording_broker.ts";
+
+export interface RigOptions {
+  /** Brokers that record, one for each entry; default: one that answers. */
+  readonly brokers?: readonly BrokerOptions[];
+  /** URLs of other brokers, tried in front of those. */
+  readonly urls?: readonly string[];
+  readonly limits?: ConfigInput["limits"];
+  /** A TLS listener in place of the plain one. */
+  readonly tls?: boolean;
+}
+
+const TLS_FILES = "test/fixtures/tls";
+
+/** Sluice in this very process, on this very runtime, with recording brokers behind it. */
+export class Rig {
+  readonly proxy: ProxyServer;
+  readonly brokers: readonly RecordingBroker[];
+  /** Lines of the JSON log. */
+  readonly log: readonly string[];
+  readonly ends: readonly SessionEnd[];
+  readonly #tls: boolean;
+  readonly #clients: RawClient[] = [];
+  #descriptorsAtStart = 0;
+  #canaries = 0;
+
+  constructor(proxy: ProxyServer, brokers: readonly RecordingBroker[], log: readonly string[], ends: readonly SessionEnd[], tls: boolean) {
+    this.proxy = proxy;
+    this.brokers = brokers;
+    this.log = log;
+    this.ends = ends;
+    this.#tls = tls;
+  }
+
+  get broker(): RecordingBroker {
+    return this.brokers[0] as RecordingBroker;
+  }
+
+  get port(): number {
+    return this.proxy.addresses[0]?.port as number;
+  }
+
+  /** A TCP (or TLS) connection to the proxy. */
+  async open(options: { allowHalfOpen?: boolean } = {}): Promise<RawClient> {
+    const client = await RawClient.open({ port: this.port, ...(this.#tls && { tls: {} }), ...options });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** A session that is open on both sides. */
+  async session(fields: m.ConnectFields = {}, options: { allowHalfOpen?: boolean } = {}): Promise<{ client: RawClient; broker: BrokerConnection; connect: Uint8Array }> {
+    const index = this.broker.connections.length;
+    const client = await this.open(options);
+    const connect = m.connect(fields);
+    await client.send(connect);
+    const connack = await client.takePacket();
+    assert.deepEqual([connack.type, connack.body[1]], [2, 0], "CONNACK with success");
+    return { client, broker: await this.broker.connection(index), connect };
+  }
+
+  /** An honest client is served. Whatever was dialed before it has reached the broker before it. */
+  async canary(): Promise<void> {
+    const client = await RawClient.open({ port: this.port, ...(this.#tls && { tls: {} }) });
+    const clientId = `canary-${++this.#canaries}`;
+    await client.send(m.connect({ clientId }));
+    await client.expect(m.connack());
+    await client.send(m.publish({ qos: 1, packetId: 7 }));
+    await client.expect(m.puback(7));
+    await client.send(m.disconnect());
+    await client.expectEnd();
+    await client.close();
+  }
+
+  /** Connections at the broker that are no canary's. */
+  get contacts(): BrokerConnection[] {
+    return this.brokers.flatMap((broker) => broker.connections).filter((connection) => !connection.clientId.startsWith("canary-"));
+  }
+
+  /** Everything of the test is over: no session, no connection and no descriptor is left. */
+  async settled(milliseconds = 5_000): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()));
+    await until(() => this.proxy.sessionCount === 0, milliseconds, `${this.proxy.sessionCount} sessions to end`);
+    await until(() => this.brokers.every((broker) => broker.isIdle), milliseconds, "the brokers' connections to close");
+    const base = this.#descriptorsAtStart;
+    if (base > 0) {
+      await until(() => countDescriptors() <= base, milliseconds, `the descriptors to be ${base} again`).catch((error: Error) => {
+        throw new Error(`${error.message}, they are ${countDescriptors()}`);
+      });
+    }
+  }
+
+  /** From now on `settled` compares with this moment. */
+  async markBase(): Promise<void> {
+    await until(() => this.proxy.sessionCount === 0 && this.brokers.every((broker) => broker.isIdle), 5_000, "the canary to be gone");
+    this.#descriptorsAtStart = countDescriptors();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()));
+    await this.proxy.stopNow();
+    await Promise.all(this.brokers.map((broker) => broker.close()));
+  }
+}
+
+/** Open descriptors of this process; 0 where the system does not tell. */
+export function countDescriptors(): number {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return 0;
+  }
+}
+
+export async function startRig(scope: TestScope, options: RigOptions = {}): Promise<Rig> {
+  const brokers = await Promise.all((options.brokers ?? [{}]).map((broker) => RecordingBroker.start(broker)));
+  const tls = options.tls === true;
+  const input: ConfigInput = {
+    listeners: [{ listen: `${tls ? "mqtts" : "mqtt"}://127.0.0.1:0`, ...(tls && { tls: { cert: `${TLS_FILES}/server.pem`, key: `${TLS_FILES}/server.key` } }) }],
+    pools: { default: { brokers: [...(options.urls ?? []), ...brokers.map((broker) => `mqtt://127.0.0.1:${broker.port}`)] } },
+    limits: { drain_timeout: "1s", ...options.limits },
+  };
+  const resolved = resolveConfiguration(input);
+  assert.equal(resolved.problems, undefined);
+  const read = await readMaterial(resolved.configuration as NonNullable<typeof resolved.configuration>, runtime.system);
+  if (read.problems !== undefined) throw new Error(JSON.stringify(read.problems));
+  const log: string[] = [];
+  const ends: SessionEnd[] = [];
+  const { configuration, material } = read;
+  const proxy = createProxyServer({ runtime, configuration, material, log: logInto(log), onClose: (end) => ends.push(end) });
+  const rig = new Rig(proxy, brokers, log, ends, tls);
+  scope.after(() => rig.close());
+  assert.equal(await proxy.start(), undefined);
+  return rig;
+}
+
+/** The program's own log, with its rate limit, into an array. */
+function logInto(lines: string[]): Log {
+  const { system } = runtime;
+  return createLog(
+    { level: "info", format: "json", color: "never" },
+    {
+      writeError: (line) => void lines.push(line),
+      errorIsTerminal: false,
+      env: () => undefined,
+      now: () => system.now(),
+      wallClock: () => system.wallClock(),
+    },
+  );
+}
