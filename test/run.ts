@@ -6,11 +6,17 @@
  * Types, then the build, then every test file on Bun, Deno and Node; test/e2e and test/structure once. A filter is a part of
  * a test file's path. Exit code 0 only when nothing failed, nothing crashed, nothing hung and nothing was empty.
  */
-import { mkdirSync, rmSync } from "node:fs";
 import process from "node:process";
 import { endAll } from "./support/runner/command.ts";
 import { Report } from "./support/runner/report.ts";
-import { buildArtefacts, bundleForNode, checkTypes, runSuite, WORK_DIRECTORY } from "./support/runner/run_suite.ts";
+import {
+  buildArtefacts,
+  bundleForNode,
+  checkTypes,
+  openWorkDirectory,
+  removeWorkDirectory,
+  runSuite,
+} from "./support/runner/run_suite.ts";
 import { findTestFiles, planSuites, RUNTIMES, wantsBuild, type RuntimeName, type Suite } from "./support/runner/suites.ts";
 
 interface Choice {
@@ -55,12 +61,11 @@ async function runAll(suites: readonly Suite[], run: (suite: Suite) => Promise<v
 async function main(): Promise<number> {
   const choice = readArguments(process.argv.slice(2));
   const report = new Report();
-  rmSync(WORK_DIRECTORY, { recursive: true, force: true });
-  mkdirSync(WORK_DIRECTORY, { recursive: true });
   const files = findTestFiles(choice.filter);
   if (files.length === 0) throw new RangeError(`find tests: no file under test/ has "${choice.filter ?? ""}" in its path`);
   let suites = planSuites(files, choice.runtimes);
 
+  openWorkDirectory();
   report.add(await checkTypes());
   if (wantsBuild(suites)) {
     const built = await buildArtefacts();
@@ -80,6 +85,7 @@ async function main(): Promise<number> {
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
     endAll();
+    removeWorkDirectory();
     process.exit(130);
   });
 }
@@ -90,3 +96,4 @@ try {
   endAll();
   process.exitCode = 1;
 }
+removeWorkDirectory();
