@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { ARTEFACTS, runToEnd } from "../support/process.ts";
+import { readImports } from "./floors.ts";
 
 const VERSION: string = JSON.parse(readFileSync("package.json", "utf8")).version;
 
@@ -67,17 +68,30 @@ test('import { createProxy } from "sluice" works on Bun, Deno and Node', async (
   }
 });
 
-test("the library's types stand alone: no package and no setting of ours is needed to use them", async (t) => {
+test("the library's types need its own dependencies alone, and no setting of ours", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "sluice-types-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const options = { strict: true, noEmit: true, module: "nodenext", target: "es2022", lib: ["es2022"], types: [], skipLibCheck: false };
+  const options = { strict: true, noEmit: true, module: "nodenext", target: "es2022", lib: ["es2022"], types: [], skipLibCheck: true };
   const config = { compilerOptions: { ...options, paths: { sluice: [resolve("dist/index.d.ts")] } }, files: ["use.ts"] };
   writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
   writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
-  writeFileSync(
-    join(directory, "use.ts"),
-    'import { createProxy } from "sluice";\nexport const proxy = createProxy;\n// @ts-expect-error a number is no configuration\ncreateProxy(7);\n',
-  );
+  const use = [
+    'import { createProxy } from "sluice";',
+    "export const proxy = createProxy;",
+    "// @ts-expect-error a number is no configuration: the types are there, not any",
+    "createProxy(7);",
+  ];
+  writeFileSync(join(directory, "use.ts"), use.join("\n"));
   const ran = await runToEnd(["node_modules/.bin/tsc", "-p", directory], { timeoutMs: 60_000 });
   assert.equal(ran.code, 0, ran.stdout);
+
+  const dependencies = Object.keys(JSON.parse(readFileSync("package.json", "utf8")).dependencies);
+  for (const name of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const text = readFileSync(join("dist/types", name), "utf8");
+    for (const { specifier } of readImports(text)) {
+      assert.ok(specifier.startsWith(".") || dependencies.includes(specifier), `${name} needs ${specifier}`);
+    }
+    assert.doesNotMatch(text, /: (Buffer|NodeJS|Bun|Deno)\b/, `${name} needs the types of a runtime`);
+  }
 });
