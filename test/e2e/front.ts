@@ -5,14 +5,18 @@ import { describe, test, type TestContext } from "node:test";
 import type { SkipOptions } from "../support/needs.ts";
 import { ARTEFACTS, startSluice, type SluiceProcess, type TestScope } from "../support/process.ts";
 
-/** One test for each artefact: the command line that starts it is handed in. */
+/**
+ * One test for each artefact: the command line that starts it is handed in. `atOnce` is for tests that mostly wait: all three
+ * wait together.
+ */
 export function onEachArtefact(
   promise: string,
-  options: SkipOptions,
+  options: SkipOptions & { readonly atOnce?: true },
   body: (t: TestContext, artefact: readonly string[]) => Promise<void>,
 ): void {
-  describe(promise, () => {
-    for (const [name, artefact] of Object.entries(ARTEFACTS)) test(name, options, (t) => body(t, artefact));
+  const { atOnce = false, ...skip } = options;
+  describe(promise, { concurrency: atOnce }, () => {
+    for (const [name, artefact] of Object.entries(ARTEFACTS)) test(name, skip, (t) => body(t, artefact));
   });
 }
 
@@ -27,7 +31,8 @@ export interface FrontOptions {
   readonly words?: readonly string[];
   /** The TOML of `--config`; limits can be set nowhere else. */
   readonly config?: string;
-  readonly listen?: string;
+  /** null: the listeners stand in the configuration. */
+  readonly listen?: string | null;
   readonly logLevel?: "debug" | "info";
   /** The test ends it itself. */
   readonly mayEnd?: boolean;
@@ -36,7 +41,7 @@ export interface FrontOptions {
 /** Resolves when it accepts. */
 export async function startFront(t: TestScope, artefact: readonly string[], options: FrontOptions): Promise<Front> {
   const { words = [], config, listen = "mqtt://127.0.0.1:0", logLevel = "info", mayEnd = false } = options;
-  const command = [...artefact, "--listen", listen, "--log-level", logLevel, "--log-format", "json", ...words];
+  const command = [...artefact, ...(listen === null ? [] : ["--listen", listen]), "--log-level", logLevel, "--log-format", "json", ...words];
   if (config !== undefined) command.push("--config", writeTemporary(t, { "sluice.toml": config })("sluice.toml"));
   const sluice = await startSluice(t, command, { mayEnd });
   const { port } = await sluice.waitForEvent("listener.start");

@@ -77,6 +77,7 @@ export class Mosquitto {
 
   /** Asks it to end: clients see their connections close. */
   async stop(): Promise<void> {
+    this.thaw();
     await this.#child?.stop();
     rmSync(this.#directory, { recursive: true, force: true });
   }
