@@ -1,3 +1,4 @@
+const EMPTY = new Uint8Array(0);
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // a BOM is text: [MQTT-1.5.4-3]
 
 /**
@@ -52,7 +53,7 @@ export class ByteReader {
 
   binary(what: string): Uint8Array {
     const length = this.uint16(what);
-    if (!this.#has(length, what)) return new Uint8Array(0);
+    if (length === 0 || !this.#has(length, what)) return EMPTY;
     this.position += length;
     return this.#bytes.subarray(this.position - length, this.position);
   }
@@ -60,13 +61,23 @@ export class ByteReader {
   /** UTF-8 without surrogates, overlong forms ([MQTT-1.5.4-1]) or U+0000 ([MQTT-1.5.4-2]). */
   text(what: string): string {
     const bytes = this.binary(what);
+    if (bytes.length === 0) return "";
     let text = "";
     try {
       text = decoder.decode(bytes);
     } catch {
       this.fail(`${what} is not valid UTF-8`);
     }
-    if (bytes.includes(0)) this.fail(`${what} contains U+0000`);
+    if (text.includes("\0")) this.fail(`${what} contains U+0000`);
+    return text;
+  }
+
+  /** A text of at most so many bytes, one character for each: for names that are known. */
+  ascii(what: string, lengthMax: number): string {
+    const length = this.uint16(what);
+    if (length > lengthMax) this.fail(`${what} of ${length} bytes`);
+    let text = "";
+    if (this.#has(length, what)) for (let count = 0; count < length; count++) text += String.fromCharCode(this.byte(what));
     return text;
   }
 

@@ -1,8 +1,6 @@
-import type { IConnackPacket } from "mqtt-packet";
 import { ByteReader } from "./byte_reader.ts";
-import { decodeFrame } from "./decode.ts";
 import { type Fault, fault, type Version } from "./fault.ts";
-import { checkProperties, CONNACK_PROPERTIES } from "./properties.ts";
+import { ASSIGNED_CLIENT_ID, CONNACK_PROPERTIES, readProperties, SERVER_KEEP_ALIVE } from "./properties.ts";
 
 /** What sluice needs to know of a broker's answer; the frame itself is passed on as it came. */
 export interface Connack {
@@ -34,13 +32,12 @@ export function readConnack(frame: Uint8Array, version: Version): Connack | Faul
       ? { code, serverKeepAliveSeconds: undefined, assignedClientId: undefined }
       : fault("broker_malformed", `CONNACK: ${reader.failure}`);
   }
-  if (version === 5) checkProperties(reader, CONNACK_PROPERTIES, "CONNACK");
+  const properties = version === 5 ? readProperties(reader, CONNACK_PROPERTIES, "CONNACK") : undefined;
   if (reader.left > 0) reader.fail(`${reader.left} bytes after its last field`);
-  const packet = reader.failure === undefined ? (decodeFrame(frame, version) as IConnackPacket | undefined) : undefined;
-  if (packet === undefined) return fault("broker_malformed", `CONNACK: ${reader.failure ?? "cannot be decoded"}`);
+  if (reader.failure !== undefined) return fault("broker_malformed", `CONNACK: ${reader.failure}`);
   return {
     code,
-    serverKeepAliveSeconds: packet.properties?.serverKeepAlive,
-    assignedClientId: packet.properties?.assignedClientIdentifier,
+    serverKeepAliveSeconds: properties?.get(SERVER_KEEP_ALIVE) as number | undefined,
+    assignedClientId: properties?.get(ASSIGNED_CLIENT_ID) as string | undefined,
   };
 }

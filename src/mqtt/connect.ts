@@ -1,8 +1,6 @@
-import type { IConnectPacket } from "mqtt-packet";
 import { ByteReader } from "./byte_reader.ts";
-import { decodeFrame } from "./decode.ts";
 import { type Fault, fault, type FaultCode, type Version } from "./fault.ts";
-import { checkProperties, CONNECT_PROPERTIES, WILL_PROPERTIES } from "./properties.ts";
+import { AUTHENTICATION_DATA, AUTHENTICATION_METHOD, CONNECT_PROPERTIES, type PropertyValues, readProperties, WILL_PROPERTIES } from "./properties.ts";
 import { isConnect, packetName } from "./rules.ts";
 
 /** What sluice knows of a client from its CONNECT. */
@@ -41,43 +39,18 @@ export function judgeFirstByte(first: number): Fault | undefined {
   return fault("protocol_error", `the first packet is ${packetName(first)}, not CONNECT`);
 }
 
-/**
- * Reads and checks one whole CONNECT frame. The checks are those that mqtt-packet leaves out (UTF-8, U+0000, bytes left over,
- * duplicate properties, a password without a user name in 3.x, the bounds of property blocks); the values are mqtt-packet's.
- */
-export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
-  const checked = checkConnect(frame);
-  if ("refused" in checked) return checked;
-  const packet = decodeFrame(frame, undefined) as IConnectPacket | undefined;
-  if (packet === undefined) return refuse("malformed_packet", "CONNECT cannot be decoded", checked.version);
-  return {
-    frame,
-    version: checked.version,
-    bridge: checked.bridge,
-    clientId: packet.clientId,
-    username: packet.username,
-    keepAliveSeconds: packet.keepalive ?? 0,
-    cleanStart: packet.clean === true,
-    credentialsAt: checked.credentialsAt,
-    flagsAt: checked.flagsAt,
-  };
-}
-
-interface Layout {
-  readonly version: Version;
-  readonly bridge: boolean;
-  readonly credentialsAt: number;
-  readonly flagsAt: number;
-}
-
 function refuse(code: FaultCode, detail: string, version: Version | undefined): RefusedConnect {
   return { refused: fault(code, detail), version };
 }
 
-function checkConnect(frame: Uint8Array): Layout | RefusedConnect {
+/**
+ * Reads one whole CONNECT frame and checks every field of it: UTF-8 and U+0000, flags that belong together, property blocks within
+ * their bounds and without duplicates, nothing left over.
+ */
+export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
   const reader = new ByteReader(frame, 1);
   reader.variableInteger("remaining length");
-  const name = reader.text("protocol name");
+  const name = reader.ascii("protocol name", 6);
   const level = reader.byte("protocol level");
   if (reader.failure !== undefined) return refuse("malformed_packet", reader.failure, undefined);
   const version = versionOf(name, level);
@@ -85,20 +58,21 @@ function checkConnect(frame: Uint8Array): Layout | RefusedConnect {
   const flagsAt = reader.position;
   const flags = reader.byte("connect flags");
   checkFlags(reader, flags, version);
-  reader.uint16("keep alive");
-  if (version === 5) checkAuthentication(reader, checkProperties(reader, CONNECT_PROPERTIES, "CONNECT"));
+  const keepAliveSeconds = reader.uint16("keep alive");
+  if (version === 5) checkAuthentication(reader, readProperties(reader, CONNECT_PROPERTIES, "CONNECT"));
   const clientId = reader.text("client identifier");
   if (flags & WILL) checkWill(reader, version);
   const credentialsAt = reader.position;
-  if (flags & USERNAME) reader.text("user name");
+  const username = flags & USERNAME ? reader.text("user name") : undefined;
   if (flags & PASSWORD) reader.binary("password");
   if (reader.left > 0) reader.fail(`${reader.left} bytes after the last field of CONNECT`);
   if (reader.failure !== undefined) return refuse("malformed_packet", reader.failure, version);
-  if (clientId === "" && (version === 3 || (version === 4 && !(flags & CLEAN)))) {
+  const cleanStart = (flags & CLEAN) !== 0;
+  if (clientId === "" && (version === 3 || (version === 4 && !cleanStart))) {
     // [MQTT-3.1.3-8]; MQTT 3.1 section 3.1 demands an identifier always.
     return refuse("client_id_rejected", "an empty client identifier is not allowed here", version);
   }
-  return { version, bridge: level > 127, credentialsAt, flagsAt };
+  return { frame, version, bridge: level > 127, clientId, username, keepAliveSeconds, cleanStart, credentialsAt, flagsAt };
 }
 
 /** Protocol names and levels: MQTT 3.1 section 3.1, [MQTT-3.1.2-1], [MQTT-3.1.2-2]. Bit 7 is the mark of a bridge in 3.x. */
@@ -117,12 +91,12 @@ function checkFlags(reader: ByteReader, flags: number, version: Version): void {
   if (version !== 5 && flags & PASSWORD && !(flags & USERNAME)) reader.fail("a password without a user name"); // 3.1.1 [MQTT-3.1.2-22]
 }
 
-function checkAuthentication(reader: ByteReader, seen: ReadonlySet<number>): void {
-  if (seen.has(22) && !seen.has(21)) reader.fail("Authentication Data without Authentication Method"); // MQTT 5 section 3.1.2.11.10
+function checkAuthentication(reader: ByteReader, seen: PropertyValues): void {
+  if (seen.has(AUTHENTICATION_DATA) && !seen.has(AUTHENTICATION_METHOD)) reader.fail("Authentication Data without Authentication Method"); // MQTT 5 section 3.1.2.11.10
 }
 
 function checkWill(reader: ByteReader, version: Version): void {
-  if (version === 5) checkProperties(reader, WILL_PROPERTIES, "will");
+  if (version === 5) readProperties(reader, WILL_PROPERTIES, "will");
   const topic = reader.text("will topic");
   if (topic === "" || /[#+]/.test(topic)) reader.fail("a will topic that is empty or has wildcards"); // [MQTT-4.7.1-1], [MQTT-4.7.3-1]
   reader.binary("will payload");

@@ -1,6 +1,8 @@
 import { type Fault, fault } from "./fault.ts";
 import { packetName } from "./rules.ts";
 
+const EMPTY = new Uint8Array(0);
+
 /** A whole frame and what came behind it in the same chunk. */
 export interface Collected {
   readonly frame: Uint8Array;
@@ -39,6 +41,7 @@ export class FrameCollector {
     }
     this.#buffer = undefined;
     this.#used = 0;
+    if (total === bytes.length) return { frame: bytes, rest: EMPTY };
     return { frame: bytes.subarray(0, total), rest: bytes.subarray(total) };
   }
 

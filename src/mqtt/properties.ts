@@ -38,36 +38,41 @@ const PROPERTIES: Readonly<Record<number, Property>> = {
   42: { name: "Shared Subscription Available", type: "flag" },
 };
 
+export const AUTHENTICATION_METHOD = 21;
+export const AUTHENTICATION_DATA = 22;
+export const ASSIGNED_CLIENT_ID = 18;
+export const SERVER_KEEP_ALIVE = 19;
 const USER_PROPERTY = 38;
 export const CONNECT_PROPERTIES: ReadonlySet<number> = new Set([17, 33, 39, 34, 25, 23, USER_PROPERTY, 21, 22]);
 export const WILL_PROPERTIES: ReadonlySet<number> = new Set([24, 1, 2, 3, 8, 9, USER_PROPERTY]);
 export const CONNACK_PROPERTIES: ReadonlySet<number> =
   new Set([17, 33, 36, 37, 39, 18, 34, 31, USER_PROPERTY, 40, 41, 42, 19, 26, 28, 21, 22]);
 
-/** Checks a property block: known and allowed here, well-formed, once each but for User Property. Answers the identifiers seen. */
-export function checkProperties(reader: ByteReader, allowed: ReadonlySet<number>, where: string): ReadonlySet<number> {
-  const seen = new Set<number>();
+/** What a block said, by identifier; User Property and binary data are only marked as seen. */
+export type PropertyValues = ReadonlyMap<number, number | string>;
+
+/** Reads a property block: known and allowed here, well-formed, once each but for User Property. */
+export function readProperties(reader: ByteReader, allowed: ReadonlySet<number>, where: string): PropertyValues {
+  const seen = new Map<number, number | string>();
   reader.within(reader.variableInteger(`${where} property length`), `${where} properties`, () => {
     const identifier = reader.variableInteger(`${where} property identifier`);
     const property = PROPERTIES[identifier];
     if (property === undefined || !allowed.has(identifier)) reader.fail(`property ${identifier} is not allowed in ${where}`);
     else if (seen.has(identifier) && identifier !== USER_PROPERTY) reader.fail(`${property.name} twice in ${where}`);
-    else checkValue(reader, property);
-    seen.add(identifier);
+    else seen.set(identifier, readValue(reader, property));
   });
   return seen;
 }
 
-function checkValue(reader: ByteReader, property: Property): void {
-  const { name, type } = property;
-  if (type === "text") reader.text(name);
-  else if (type === "binary") reader.binary(name);
-  else if (type === "pair") {
+function readValue(reader: ByteReader, { name, type, nonZero }: Property): number | string {
+  if (type === "text") return reader.text(name);
+  if (type === "binary") return reader.binary(name).length;
+  if (type === "pair") {
     reader.text(name);
-    reader.text(name);
-  } else {
-    const value = type === "uint16" ? reader.uint16(name) : type === "uint32" ? reader.uint32(name) : reader.byte(name);
-    if (type === "flag" && value > 1) reader.fail(`${name} of ${value}`);
-    if (property.nonZero && value === 0) reader.fail(`${name} of 0`);
+    return reader.text(name);
   }
+  const value = type === "uint16" ? reader.uint16(name) : type === "uint32" ? reader.uint32(name) : reader.byte(name);
+  if (type === "flag" && value > 1) reader.fail(`${name} of ${value}`);
+  if (nonZero && value === 0) reader.fail(`${name} of 0`);
+  return value;
 }

@@ -6,7 +6,7 @@ import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
 import type { Broker } from "../pool/broker.ts";
-import type { Connection, Dial, NetworkError } from "../runtime/types.ts";
+import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
@@ -23,7 +23,7 @@ const CONNACK_SIZE_MAX = 65_536;
  * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
  * and feeds back what happens. The bytes themselves move in handshake.ts and relay.ts.
  */
-export class Session implements Timed {
+export class Session implements Timed, DialHandler {
   readonly context: SessionContext;
   readonly client: Connection;
   readonly machine = new Machine();
@@ -139,13 +139,14 @@ export class Session implements Timed {
     this.#attempt = attempt;
     this.chosen = broker;
     broker.sessions++;
-    this.#dial = this.context.dial(broker, {
-      opened: (connection) => this.#dialed(connection),
-      failed: (error) => this.attemptFailed(fault("broker_unreachable", error.message)),
-    });
+    this.#dial = this.context.dial(broker, this);
   }
 
-  #dialed(connection: Connection): void {
+  failed(error: NetworkError): void {
+    this.attemptFailed(fault("broker_unreachable", error.message));
+  }
+
+  opened(connection: Connection): void {
     this.#dial = undefined;
     this.broker = connection;
     connection.owner = this;
