@@ -177,7 +177,8 @@ export class Machine {
     const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
     this.cause ??= fault ?? (side === "client" ? "client_closed" : "broker_closed");
     if (isGone(this.#client) && isGone(this.#broker)) return [...cancel, ...this.#finished()];
-    if (this.state === "closing") return this.#endOutput(OTHER[side]);
+    // What the other side still says has nowhere to go; it must be read all the same, or its FIN is never seen.
+    if (this.state === "closing") return [{ do: "discard" }, ...this.#endOutput(OTHER[side])];
     return this.#finish(this.cause, cancel);
   }
 
