@@ -208,8 +208,8 @@ class Server implements ProxyServer {
     const { log, configuration } = this.#options;
     const { drainTimeoutMs } = configuration.limits;
     this.#isDraining = true;
-    log.info(EVENTS.drainStart, `stopping: no new clients, ${this.#sessions.size} sessions have ${drainTimeoutMs / 1000} s to end`);
     await this.#closeListeners();
+    log.info(EVENTS.drainStart, `stopping: no new clients, ${this.#sessions.size} sessions have ${drainTimeoutMs / 1000} s to end`);
     const why = fault("shutting_down", "sluice is stopping");
     for (const session of [...this.#sessions]) session.step({ type: "drain", fault: why });
     await this.#untilEmpty(drainTimeoutMs);
