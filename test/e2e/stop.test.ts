@@ -90,7 +90,6 @@ onEachArtefact("SIGTERM: when the last session leaves by itself, the end is at o
   await client.send(m.disconnect());
   client.end();
   await broker.expect(m.disconnect());
-  broker.end();
   await assertEndedWell(sluice, 3_000);
 });
 
@@ -107,7 +106,6 @@ onEachArtefact("SIGTERM: DISCONNECT 0x8B stands behind the packet that is half w
   await client.expect(m.bytes(packet.subarray(50_000), SHUTTING_DOWN));
   assert.equal(await client.expectEndWithoutData(), "fin");
   await broker.expectEnd();
-  broker.end();
   await assertEndedWell(sluice, 5_000);
 });
 
@@ -128,7 +126,6 @@ onEachArtefact("SIGTERM: a slow reader gets the whole of a large packet, then DI
   await client.expect(SHUTTING_DOWN);
   assert.equal(await client.expectEndWithoutData(), "fin");
   await broker.expectEnd();
-  broker.end();
   await assertEndedWell(sluice, 5_000);
 });
 
@@ -148,8 +145,7 @@ onEachArtefact("SIGTERM: a client between CONNECT and CONNACK is refused in its 
     await client.expect(refusal);
     await client.expectEndWithoutData();
   }
-  await broker.stop();
-  await assertEndedWell(sluice, 7_000);
+  await assertEndedWell(sluice, 3_000);
 });
 
 onEachArtefact("a second signal ends everything at once, with exit code 0", {}, async (t, artefact) => {

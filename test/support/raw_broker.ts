@@ -20,7 +20,7 @@ export class RawBroker {
   }
 
   static async start(scope: TestScope): Promise<RawBroker> {
-    const server = createServer({ allowHalfOpen: true, highWaterMark: 65_536 });
+    const server = createServer();
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: "127.0.0.1", port: 0 }, resolve);
