@@ -25,6 +25,8 @@ export async function listenOn<T>(options: ListenOptions, listen: (host: string)
     if (options.host !== undefined) return await listen(options.host);
     return await onEveryAddress(listen);
   } catch (thrown) {
+    // Deno's word for an address of another machine.
+    if ((thrown as { code?: string }).code === "EINVAL") (thrown as { code: string }).code = "EADDRNOTAVAIL";
     throw networkError(`listen on ${hostAndPort(options.host, options.port)}`, thrown);
   }
 }

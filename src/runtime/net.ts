@@ -60,7 +60,7 @@ class NetDial implements Dial {
     this.#state = "settled";
     const socket = this.#socket!;
     if (this.#options.tls !== undefined) socket.setNoDelay(true);
-    const connection = new NetConnection(socket, this.#options.tls === undefined ? socket : undefined);
+    const connection = new NetConnection(socket);
     try {
       this.#handler.opened(connection);
     } catch (thrown) {

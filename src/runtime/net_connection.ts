@@ -13,16 +13,13 @@ export class NetConnection implements Connection {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly #socket: Socket;
-  readonly #transport: Socket | undefined;
   #reading: "flowing" | "paused" | "ended" = "flowing";
   #writing: Writing = "open";
   #owesDrain = false;
   #fault: NetworkError | undefined;
 
-  /** `transport` is the TCP socket, which can be reset; under TLS it is another than `socket`, and may not be known. */
-  constructor(socket: Socket, transport: Socket | undefined) {
+  constructor(socket: Socket) {
     this.#socket = socket;
-    this.#transport = transport;
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
     this.remotePort = socket.remotePort ?? 0;
   }
@@ -72,9 +69,9 @@ export class NetConnection implements Connection {
   reset(): void {
     if (this.#isOver()) return;
     this.#writing = "reset";
-    // A TLS socket knows no reset of its own on Node, and on Deno only a plain socket does.
-    if (this.#transport !== undefined) this.#transport.resetAndDestroy();
-    this.#socket.destroy();
+    // Under TLS there is no RST: TLS sockets refuse it, and resetting the TCP socket below one crashes Node 20.
+    if ("encrypted" in this.#socket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   setKeepAlive(idleMs: number): void {

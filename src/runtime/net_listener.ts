@@ -7,26 +7,31 @@ import type { AcceptHandler, Listener, ListenOptions, NetworkError, ServerTls } 
 
 /** Rejects with a NetworkError value. */
 export async function listenOnNet(options: ListenOptions, handler: AcceptHandler): Promise<Listener> {
+  // A new one for each attempt, because a server that failed to listen is of no more use.
+  let handshakes: Handshakes | undefined;
   const server = await listenOn(options, async (host) => {
-    const handshakes = options.tls && new Handshakes(options.tls, options.handshakeTimeoutMs, handler);
-    // A FIN during a handshake ends it at once; half-open is switched on when it is done.
-    const server = createServer({ noDelay: true, allowHalfOpen: handshakes === undefined }, (socket) => {
-      if (!admitted(handler)) socket.destroy();
-      else if (handshakes !== undefined) handshakes.begin(socket);
-      else accept(handler, socket, socket);
-    });
-    if (handshakes !== undefined) server.on("close", () => handshakes.abandonAll());
+    handshakes = options.tls && new Handshakes(options.tls, options.handshakeTimeoutMs, handler);
+    const server = serverFor(handler, handshakes);
     await listening(server, host, options.port);
-    return { server, handshakes };
+    return server;
   });
   return {
     host: options.host,
-    port: (server.server.address() as AddressInfo).port,
+    port: (server.address() as AddressInfo).port,
     async close() {
-      server.server.close();
-      server.handshakes?.abandonAll();
+      server.close();
+      handshakes?.abandonAll();
     },
   };
+}
+
+function serverFor(handler: AcceptHandler, handshakes: Handshakes | undefined): Server {
+  // A FIN during a handshake ends it at once; half-open is switched on when it is done.
+  return createServer({ noDelay: true, allowHalfOpen: handshakes === undefined }, (socket) => {
+    if (!admitted(handler)) socket.destroy();
+    else if (handshakes !== undefined) handshakes.begin(socket);
+    else accept(handler, socket);
+  });
 }
 
 function listening(server: Server, host: string, port: number): Promise<void> {
@@ -50,8 +55,8 @@ function admitted(handler: AcceptHandler): boolean {
   }
 }
 
-function accept(handler: AcceptHandler, socket: Socket, transport: Socket | undefined): void {
-  const connection = new NetConnection(socket, transport);
+function accept(handler: AcceptHandler, socket: Socket): void {
+  const connection = new NetConnection(socket);
   try {
     handler.accept(connection);
   } catch (thrown) {
@@ -105,8 +110,7 @@ class Handshakes {
       return;
     }
     socket.allowHalfOpen = true;
-    // Deno has no reset under TLS: resetting the transport would only skip the closing of its TLS socket.
-    accept(this.#handler, socket, process.versions["deno"] === undefined ? transport : undefined);
+    accept(this.#handler, socket);
   }
 
   #abandon(transport: Socket | undefined, reason: NetworkError): void {

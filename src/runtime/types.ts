@@ -160,7 +160,7 @@ export interface System {
 
 /** What a runtime cannot do is said here, so that it is refused when the configuration is checked. */
 export interface Capabilities {
-  /** `reset` sends RST; without it the peer sees a plain close. */
+  /** `reset` sends RST, at least over plain TCP; without it the peer sees a plain close. */
   readonly reset: boolean;
   /** A cancelled dial frees its descriptor at once; without it the kernel's own connect timeout does. */
   readonly cancelDial: boolean;
