@@ -16,6 +16,8 @@ export interface Suite {
 /** Folders whose tests look at the source or drive the built artefacts; on which runtime they themselves run says nothing. */
 const ONCE: ReadonlySet<string> = new Set(["e2e", "structure"]);
 const ALONE: ReadonlySet<string> = new Set(["e2e", "abuse"]);
+/** Folders whose tests drive what the build made, on every runtime. */
+const BUILT: ReadonlySet<string> = new Set(["library"]);
 
 export function findTestFiles(filter: string | undefined): string[] {
   const files = readdirSync("test", { recursive: true, encoding: "utf8" })
@@ -42,5 +44,5 @@ export function planSuites(files: readonly string[], runtimes: readonly RuntimeN
 
 /** Whether the built artefacts must be there first. */
 export function wantsBuild(suites: readonly Suite[]): boolean {
-  return suites.some((suite) => ONCE.has(suite.folder) || suite.alone);
+  return suites.some((suite) => ONCE.has(suite.folder) || BUILT.has(suite.folder) || suite.alone);
 }
