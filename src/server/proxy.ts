@@ -154,16 +154,17 @@ class Server implements ProxyServer {
     this.#sessions.delete(session);
     logClose(this.#options.log, session);
     this.#options.onClose?.(describeEnd(session));
-    if (this.#sessions.size > 0) return;
-    this.#stopTicking();
-    this.#whenEmpty?.();
+    if (this.#sessions.size === 0) this.#whenEmpty?.();
   }
 
   #startTicking(): void {
     if (this.#ticking !== undefined) return;
     const { system } = this.#options.runtime;
     this.#wheel.advance(system.now());
-    this.#ticking = setInterval(() => this.#wheel.advance(system.now()), TICK_MS);
+    this.#ticking = setInterval(() => {
+      this.#wheel.advance(system.now());
+      if (this.#sessions.size === 0) this.#stopTicking();
+    }, TICK_MS);
   }
 
   #stopTicking(): void {

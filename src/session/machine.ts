@@ -63,6 +63,8 @@ type Channel = "absent" | "open" | "peer_ended" | "we_ended" | "both_ended" | "c
 export type EndCause = Fault | "client_closed" | "broker_closed";
 
 const OTHER: Readonly<Record<Side, Side>> = { client: "broker", broker: "client" };
+const END: Readonly<Record<Side, Output>> = { client: { do: "end", side: "client" }, broker: { do: "end", side: "broker" } };
+const RESET: Readonly<Record<Side, Output>> = { client: { do: "reset", side: "client" }, broker: { do: "reset", side: "broker" } };
 
 /**
  * One session's decisions: inputs in, outputs out. It holds no socket, clock, randomness or log, so a simulation can drive
@@ -78,25 +80,38 @@ export class Machine {
   #committed = false;
   #client: Channel = "open";
   #broker: Channel = "absent";
+  #outputs: Output[] = [];
 
+  /** The outputs are the caller's, to be carried out in order; they may lead to further inputs. */
   step(input: Input): readonly Output[] {
+    const outputs: Output[] = [];
+    this.#outputs = outputs;
+    this.#take(input);
+    return outputs;
+  }
+
+  #take(input: Input): void {
     switch (input.type) {
       case "connect": return this.#connect(input.version);
       case "decided": return this.#decided(input.brokers);
       case "turned_away": return this.#turnedAway(input.fault, input.version);
       case "dialed": return this.#dialed();
       case "attempt_failed": return this.#attemptFailed(input.fault);
-      case "committed": this.#committed = true; return [];
+      case "committed": this.#committed = true; return;
       case "accepted": return this.#accepted();
-      case "rejected": return this.#finish(input.fault, []);
+      case "rejected": return this.#finish(input.fault);
       case "ended": return this.#ended(input.side);
       case "closed": return this.#closed(input.side, input.fault);
       case "violated": return this.#violated(input.fault);
       case "deadline": return this.#deadline();
-      case "said_goodbye": return this.state === "closing" ? this.#endBoth() : [];
+      case "said_goodbye": return this.state === "closing" ? this.#endBoth() : undefined;
       case "drain": return this.#drain(input.fault);
       case "stop": return this.#stop(input.fault);
     }
+  }
+
+  #put(output: Output): void {
+    this.#outputs.push(output);
   }
 
   #move(to: State): void {
@@ -104,153 +119,170 @@ export class Machine {
     this.state = to;
   }
 
-  #connect(version: Version): readonly Output[] {
-    if (this.state !== "reading_connect") return [];
+  #connect(version: Version): void {
+    if (this.state !== "reading_connect") return;
     this.#version = version;
     this.#move("deciding");
-    return [{ do: "decide" }];
+    this.#put({ do: "decide" });
   }
 
-  #decided(brokers: number): readonly Output[] {
-    if (this.state !== "deciding") return [];
+  #decided(brokers: number): void {
+    if (this.state !== "deciding") return;
     this.#brokers = brokers;
+    this.#dial(0);
+  }
+
+  #dial(attempt: number): void {
+    this.#attempt = attempt;
     this.#move("dialing");
-    return [{ do: "deadline", limit: "dial" }, { do: "dial", attempt: 0 }];
+    this.#put({ do: "dial", attempt });
+    this.#put({ do: "deadline", limit: "dial" });
   }
 
-  #turnedAway(fault: Fault, version: Version | undefined): readonly Output[] {
-    if (this.state !== "reading_connect" && this.state !== "deciding") return [];
+  #turnedAway(fault: Fault, version: Version | undefined): void {
+    if (this.state !== "reading_connect" && this.state !== "deciding") return;
     this.#version = version;
-    return this.#refuse(fault);
+    this.#refuse(fault);
   }
 
-  #dialed(): readonly Output[] {
-    if (this.state !== "dialing") return [];
+  #dialed(): void {
+    if (this.state !== "dialing") return;
     this.#broker = "open";
     this.#move("awaiting_connack");
-    return [{ do: "deadline", limit: "answer" }, { do: "send_connect" }];
+    this.#put({ do: "deadline", limit: "answer" });
+    this.#put({ do: "send_connect" });
   }
 
   /** The next broker, while there is one and the client has heard nothing yet; otherwise the refusal. */
-  #attemptFailed(fault: Fault): readonly Output[] {
-    if (this.state !== "dialing" && this.state !== "awaiting_connack") return [];
-    const leave: Output[] = [...this.#resetOutput("broker"), { do: "give_up_broker", fault }];
+  #attemptFailed(fault: Fault): void {
+    if (this.state !== "dialing" && this.state !== "awaiting_connack") return;
+    this.#reset("broker");
+    this.#put({ do: "give_up_broker", fault });
     this.#broker = "absent";
-    this.#attempt++;
-    if (this.#committed || this.#attempt >= this.#brokers) return [...leave, ...this.#refuse(fault)];
-    this.#move("dialing");
-    return [...leave, { do: "deadline", limit: "dial" }, { do: "dial", attempt: this.#attempt }];
+    if (this.#committed || this.#attempt + 1 >= this.#brokers) this.#refuse(fault);
+    else this.#dial(this.#attempt + 1);
   }
 
   /** A client that already sent its FIN (CONNECT, PUBLISH, DISCONNECT in one go) still gets everything through. */
-  #accepted(): readonly Output[] {
-    if (this.state !== "awaiting_connack") return [];
+  #accepted(): void {
+    if (this.state !== "awaiting_connack") return;
     this.#move("relaying");
-    const open: Output[] = [{ do: "open" }, { do: "deadline", limit: "idle" }];
-    return this.#client === "peer_ended" ? [...open, ...this.#passEnd("client")] : open;
+    this.#put({ do: "open" });
+    this.#put({ do: "deadline", limit: "idle" });
+    if (this.#client === "peer_ended") this.#passEnd("client");
   }
 
-  #ended(side: Side): readonly Output[] {
+  #ended(side: Side): void {
     if (side === "client") this.#client = this.#client === "we_ended" ? "both_ended" : "peer_ended";
     else this.#broker = this.#broker === "we_ended" ? "both_ended" : "peer_ended";
-    switch (this.state) {
-      case "reading_connect": return this.#finish("client_closed", []);
-      case "awaiting_connack": return side === "broker" ? this.#attemptFailed(brokerClosedEarly) : [];
-      case "relaying": return this.#passEnd(side);
-      case "closing": return this.#endOutput(OTHER[side]);
-      default: return [];
-    }
+    if (this.state === "reading_connect") this.#finish("client_closed");
+    else if (this.state === "awaiting_connack" && side === "broker") this.#attemptFailed(brokerClosedEarly);
+    else if (this.state === "relaying") this.#passEnd(side);
+    else if (this.state === "closing") this.#end(OTHER[side]);
   }
 
   /** One side said FIN: the other gets it after what is on its way; the opposite direction goes on for a bounded time. */
-  #passEnd(side: Side): readonly Output[] {
+  #passEnd(side: Side): void {
     this.cause ??= side === "client" ? "client_closed" : "broker_closed";
     this.#move("closing");
-    return [{ do: "deadline", limit: "half_closed" }, ...this.#endOutput(OTHER[side])];
+    this.#put({ do: "deadline", limit: "half_closed" });
+    this.#end(OTHER[side]);
   }
 
-  #closed(side: Side, fault: Fault | undefined): readonly Output[] {
+  #closed(side: Side, fault: Fault | undefined): void {
     if (side === "client") this.#client = "closed";
     else this.#broker = "closed";
-    if (this.state === "closed") return [];
+    if (this.state === "closed") return;
     if (side === "broker" && this.state === "awaiting_connack") return this.#attemptFailed(fault ?? brokerClosedEarly);
-    const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
+    if (this.state === "dialing") this.#put({ do: "cancel_dial" });
     this.cause ??= fault ?? (side === "client" ? "client_closed" : "broker_closed");
-    if (isGone(this.#client) && isGone(this.#broker)) return [...cancel, ...this.#finished()];
-    // What the other side still says has nowhere to go; it must be read all the same, or its FIN is never seen.
-    if (this.state === "closing") return [{ do: "discard" }, ...this.#endOutput(OTHER[side])];
-    return this.#finish(this.cause, cancel);
+    if (isGone(this.#client) && isGone(this.#broker)) {
+      this.#move("closed");
+      this.#put({ do: "finished" });
+    } else if (this.state === "closing") this.#end(OTHER[side]);
+    else this.#finish(this.cause);
   }
 
-  #violated(fault: Fault): readonly Output[] {
-    if (this.state === "relaying") return this.#finish(fault, [{ do: "disconnect_now", fault }]);
-    if (this.state === "closing") return [{ do: "discard" }, ...this.#resetOutput("client"), ...this.#resetOutput("broker")];
-    if (this.state === "closed") return [];
-    return this.#refuse(fault);
+  #violated(fault: Fault): void {
+    if (this.state === "closed") return;
+    if (this.state === "relaying") {
+      this.#put({ do: "disconnect_now", fault });
+      this.#finish(fault);
+    } else if (this.state === "closing") {
+      this.#put({ do: "discard" });
+      this.#resetBoth();
+    } else this.#refuse(fault);
   }
 
-  #deadline(): readonly Output[] {
+  #deadline(): void {
     switch (this.state) {
-      case "reading_connect": return this.#finish(connectTimeout, []);
-      case "dialing": return [{ do: "cancel_dial" }, ...this.#attemptFailed(dialTimeout)];
+      case "reading_connect": return this.#finish(connectTimeout);
+      case "dialing":
+        this.#put({ do: "cancel_dial" });
+        return this.#attemptFailed(dialTimeout);
       case "awaiting_connack": return this.#attemptFailed(answerTimeout);
-      case "closing": return [...this.#resetOutput("client"), ...this.#resetOutput("broker")];
-      default: return [];
+      case "closing": return this.#resetBoth();
     }
   }
 
-  #drain(fault: Fault): readonly Output[] {
-    if (this.state === "closing" || this.state === "closed") return [];
-    if (this.state === "reading_connect") return this.#finish(fault, []);
+  #drain(fault: Fault): void {
+    if (this.state === "closing" || this.state === "closed") return;
+    if (this.state === "reading_connect") return this.#finish(fault);
     if (this.state !== "relaying") return this.#refuse(fault);
-    if (this.#version !== 5) return [];
+    if (this.#version !== 5) return;
     this.cause ??= fault;
     this.#move("closing");
-    return [{ do: "deadline", limit: "half_closed" }, { do: "disconnect_at_boundary", fault }];
+    this.#put({ do: "deadline", limit: "half_closed" });
+    this.#put({ do: "disconnect_at_boundary", fault });
   }
 
-  #stop(fault: Fault): readonly Output[] {
-    if (this.state === "closed") return [];
-    const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
+  #stop(fault: Fault): void {
+    if (this.state === "closed") return;
+    if (this.state === "dialing") this.#put({ do: "cancel_dial" });
     this.cause ??= fault;
     if (this.state !== "closing") this.#move("closing");
-    return [...cancel, { do: "deadline", limit: "linger" }, ...this.#resetOutput("client"), ...this.#resetOutput("broker")];
+    this.#put({ do: "deadline", limit: "linger" });
+    this.#resetBoth();
   }
 
   /** CONNACK with the fault's code where the version has one, then the close. */
-  #refuse(fault: Fault): readonly Output[] {
-    const cancel: Output[] = this.state === "dialing" ? [{ do: "cancel_dial" }] : [];
-    return this.#finish(fault, [...cancel, ...(this.#version === undefined ? [] : [{ do: "refuse", fault } as const])]);
+  #refuse(fault: Fault): void {
+    if (this.state === "dialing") this.#put({ do: "cancel_dial" });
+    if (this.#version !== undefined) this.#put({ do: "refuse", fault });
+    this.#finish(fault);
   }
 
   /** Sluice itself ends the session: both sides get FIN after what waits, what they still send is read and dropped, for a short while. */
-  #finish(cause: EndCause, first: readonly Output[]): readonly Output[] {
-    if (this.state === "closed" || this.state === "closing") return [];
+  #finish(cause: EndCause): void {
+    if (this.state === "closed" || this.state === "closing") return;
     this.cause ??= cause;
     this.#move("closing");
-    return [...first, ...this.#endBoth()];
+    this.#endBoth();
   }
 
-  #endBoth(): readonly Output[] {
-    return [{ do: "deadline", limit: "linger" }, { do: "discard" }, ...this.#endOutput("client"), ...this.#endOutput("broker")];
+  #endBoth(): void {
+    this.#put({ do: "deadline", limit: "linger" });
+    this.#put({ do: "discard" });
+    this.#end("client");
+    this.#end("broker");
   }
 
-  #endOutput(side: Side): readonly Output[] {
+  #end(side: Side): void {
     const channel = side === "client" ? this.#client : this.#broker;
-    if (channel !== "open" && channel !== "peer_ended") return [];
+    if (channel !== "open" && channel !== "peer_ended") return;
     const after = channel === "open" ? "we_ended" : "both_ended";
     if (side === "client") this.#client = after;
     else this.#broker = after;
-    return [{ do: "end", side }];
+    this.#put(END[side]);
   }
 
-  #resetOutput(side: Side): readonly Output[] {
-    return isGone(side === "client" ? this.#client : this.#broker) ? [] : [{ do: "reset", side }];
+  #resetBoth(): void {
+    this.#reset("client");
+    this.#reset("broker");
   }
 
-  #finished(): readonly Output[] {
-    this.#move("closed");
-    return [{ do: "finished" }];
+  #reset(side: Side): void {
+    if (!isGone(side === "client" ? this.#client : this.#broker)) this.#put(RESET[side]);
   }
 }
 

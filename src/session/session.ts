@@ -18,6 +18,7 @@ const LINGER_MS = 5_000;
 /** After so long the kernel probes the peers of a session without keep-alive. */
 const PROBE_AFTER_MS = 60_000;
 const CONNACK_SIZE_MAX = 65_536;
+const NONE: readonly Broker[] = [];
 
 /**
  * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
@@ -57,11 +58,11 @@ export class Session implements Timed, DialHandler {
   timerTick = 0;
 
   #connect: Connect | undefined = undefined;
-  #order: readonly Broker[] = [];
+  #order: readonly Broker[] = NONE;
   #attempt = 0;
   #answerBy = 0;
   #dial: Dial | undefined = undefined;
-  #held: Uint8Array[] = [];
+  #held: Uint8Array[] | undefined = undefined;
   #heldBytes = 0;
 
   constructor(context: SessionContext, client: Connection) {
@@ -185,7 +186,7 @@ export class Session implements Timed, DialHandler {
   hold(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.bytesUp += bytes.length;
-    this.#held.push(bytes);
+    (this.#held ??= []).push(bytes);
     this.#heldBytes += bytes.length;
     if (this.#heldBytes > this.context.limits.bufferSizeMax) this.client.pause();
   }
@@ -193,9 +194,10 @@ export class Session implements Timed, DialHandler {
   /** The broker takes the client's bytes from now on. */
   releaseHeld(): void {
     this.client.handler = RELAYING_CLIENT;
+    if (this.#held === undefined) return;
     for (const bytes of this.#held) this.write("broker", bytes);
     if (this.#heldBytes > this.context.limits.bufferSizeMax && this.brokerStalledAt === 0) this.client.resume();
-    this.#held = [];
+    this.#held = undefined;
     this.#heldBytes = 0;
   }
 
@@ -215,7 +217,7 @@ export class Session implements Timed, DialHandler {
 
   #open(): void {
     this.#connect = undefined;
-    this.#order = [];
+    this.#order = NONE;
     this.heardAt = this.#wheel.now;
     this.context.opened(this);
     this.releaseHeld();
@@ -293,7 +295,7 @@ export class Session implements Timed, DialHandler {
   /** From now on what arrives is read, so that the FIN is seen, and dropped. */
   #discard(): void {
     this.collector = undefined;
-    this.#held = [];
+    this.#held = undefined;
     this.client.handler = DISCARDING_CLIENT;
     this.client.resume();
     if (this.broker === undefined) return;

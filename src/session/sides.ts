@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandler, NetworkError } from "../runtime/types.ts";
+import type { Input } from "./machine.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -7,11 +8,14 @@ import type { Session } from "./session.ts";
  */
 export type OnData = (session: Session, chunk: Uint8Array) => void;
 
+const CLIENT_ENDED: Input = { type: "ended", side: "client" };
+const BROKER_ENDED: Input = { type: "ended", side: "broker" };
+
 export function clientHandler(onData: OnData): ConnectionHandler {
   return {
     data: (connection, chunk) => onData(connection.owner as Session, chunk),
     drain: (connection) => (connection.owner as Session).drained("client"),
-    end: (connection) => (connection.owner as Session).step({ type: "ended", side: "client" }),
+    end: (connection) => (connection.owner as Session).step(CLIENT_ENDED),
     close: (connection, error) => (connection.owner as Session).closed("client", error),
   };
 }
@@ -20,7 +24,7 @@ export function brokerHandler(onData: OnData): ConnectionHandler {
   return {
     data: (connection, chunk) => onData(connection.owner as Session, chunk),
     drain: (connection) => (connection.owner as Session).drained("broker"),
-    end: (connection) => (connection.owner as Session).step({ type: "ended", side: "broker" }),
+    end: (connection) => (connection.owner as Session).step(BROKER_ENDED),
     close: (connection: Connection, error: NetworkError | undefined) => (connection.owner as Session).closed("broker", error),
   };
 }
