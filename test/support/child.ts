@@ -11,8 +11,20 @@ export interface Exit {
 /** Children that still run; they die with the test's process, however that ends. */
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) send(child, "SIGKILL");
 });
+
+type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2" | "SIGKILL" | "SIGSTOP" | "SIGCONT";
+
+/** Not `child.kill`: Deno takes any signal, SIGCONT too, for the end, and sends no other after it. */
+function send(child: ChildProcess, name: SignalName): void {
+  if (child.pid === undefined || !running.has(child)) return;
+  try {
+    process.kill(child.pid, name);
+  } catch {
+    // it ended a moment ago
+  }
+}
 
 /** A started program, its output gathered line by line. Only this very process is ever signalled, by its own id. */
 export class Child {
@@ -31,10 +43,10 @@ export class Child {
     running.add(child);
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#gather("stdout", text));
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#gather("stderr", text));
+    child.on("exit", () => running.delete(child));
     // "close" rather than "exit": then all that the program wrote has been read
     this.exited = new Promise((resolve) => {
       child.on("close", (code, signal) => {
-        running.delete(child);
         this.#exit = { code, signal };
         this.#tell();
         resolve(this.#exit);
@@ -108,8 +120,8 @@ export class Child {
     }
   }
 
-  signal(name: "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
-    if (this.#exit === undefined) this.#child.kill(name);
+  signal(name: SignalName): void {
+    send(this.#child, name);
   }
 
   /** Asks it to end, waits, and kills it when the deadline passes: then `exit.signal` is SIGKILL. */
