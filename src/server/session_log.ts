@@ -56,7 +56,7 @@ export function logTooMany(log: Log, sessionsMax: number): void {
 }
 
 export function logBrokerDown(log: Log, pool: string, broker: string, why: Fault): void {
-  log.warn(EVENTS.brokerDown, `${broker}: ${why.detail}; it is tried last for a while`, { pool, broker, reason: why.code });
+  log.warn(EVENTS.brokerDown, `${broker} is tried last for a while: ${why.detail}`, { pool, broker, reason: why.code });
 }
 
 export function logBrokerUp(log: Log, pool: string, broker: string): void {
