@@ -94,6 +94,7 @@ export class Rig {
   async settled(milliseconds = 5_000): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()));
     await until(() => this.proxy.sessionCount === 0, milliseconds, `${this.proxy.sessionCount} sessions to end`);
+    for (const { connections } of this.brokers) for (const { socket } of connections) socket.resume(); // a paused one sees no end
     await until(() => this.brokers.every((broker) => broker.isIdle), milliseconds, "the brokers' connections to close");
     const base = this.#descriptorsAtStart;
     if (base > 0) {
