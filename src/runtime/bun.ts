@@ -1,6 +1,6 @@
 import { danglingDials, dialOnBun } from "./bun_dial.ts";
 import { listenOnBun } from "./bun_listener.ts";
-import { system } from "./system.ts";
+import { system } from "./system_bun.ts";
 import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
 /**

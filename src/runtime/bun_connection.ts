@@ -22,6 +22,7 @@ type Writing = "open" | "ending" | "ended" | "reset" | "gone";
 export class BunConnection implements Connection {
   handler!: ConnectionHandler;
   owner: unknown;
+  readonly remoteAddress: string;
   readonly remotePort: number;
   readonly #socket: BunSocket;
   #reading: "flowing" | "paused" | "ended" = "flowing";
@@ -32,19 +33,15 @@ export class BunConnection implements Connection {
   /** The reason to give in `close`, where the runtime does not know it. */
   #fault: NetworkError | undefined;
 
-  constructor(socket: BunSocket) {
+  /** `remote`: the address that was dialed. A client's is asked of the kernel now, for it is gone once the socket is closed. */
+  constructor(socket: BunSocket, remote?: { readonly address: string; readonly port: number }) {
     this.owner = undefined;
     this.#socket = socket;
-    this.remotePort = socket.remotePort;
-    // Asked now (0.5 µs), because Bun remembers the answer on the socket and cannot find it out once the socket is closed.
-    void socket.remoteAddress;
+    this.remoteAddress = remote === undefined ? plainAddress(socket.remoteAddress ?? "") : remote.address;
+    this.remotePort = remote === undefined ? socket.remotePort : remote.port;
     this.#waiting = undefined;
     this.#held = undefined;
     this.#fault = undefined;
-  }
-
-  get remoteAddress(): string {
-    return plainAddress(this.#socket.remoteAddress ?? "");
   }
 
   get bufferedBytes(): number {

@@ -18,22 +18,27 @@ export function danglingDials(): number {
 /** Plain TCP. */
 export function dialOnBun(options: DialOptions, handler: DialHandler): Dial {
   const where = hostAndPort(options.host, options.port);
-  if (isAddress(options.host)) return new AddressDial(where, handler).start(options.host, options.port);
+  if (isAddress(options.host)) return new AddressDial(where, options.host, options.port, handler).start();
   return new NameDial(where, options, handler).start();
 }
 
 /** A connection to one address that is being opened; it is the socket's `data` until then. */
 class AddressDial implements Dial {
+  readonly address: string;
+  readonly port: number;
   readonly #where: string;
   readonly #handler: DialHandler;
   #state: "dialing" | "cancelled" | "settled" = "dialing";
 
-  constructor(where: string, handler: DialHandler) {
+  constructor(where: string, address: string, port: number, handler: DialHandler) {
     this.#where = where;
+    this.address = address;
+    this.port = port;
     this.#handler = handler;
   }
 
-  start(hostname: string, port: number): this {
+  start(): this {
+    const { address: hostname, port } = this;
     const data = this as unknown as BunConnection;
     try {
       // With `connectError` among the handlers the promise needs no one to catch it.
@@ -58,7 +63,7 @@ class AddressDial implements Dial {
       return;
     }
     this.#state = "settled";
-    const connection = new BunConnection(socket);
+    const connection = new BunConnection(socket, this);
     socket.data = connection;
     try {
       this.#handler.opened(connection);
@@ -148,7 +153,7 @@ class NameDial implements Dial, DialHandler {
     clearTimeout(this.#timer);
     const address = this.#addresses[this.#attempts.length];
     if (address === undefined) return;
-    this.#attempts.push(new AddressDial(this.#where, this).start(address, this.#options.port));
+    this.#attempts.push(new AddressDial(this.#where, address, this.#options.port, this).start());
     if (this.#attempts.length < this.#addresses.length) this.#timer = setTimeout(() => this.#attempt(), ATTEMPT_MS);
   }
 

@@ -6,7 +6,7 @@ import { hostAndPort, isAddress } from "./address.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
 import { internalError, networkError, reportInternalError } from "./network_error.ts";
-import { system } from "./system.ts";
+import { system } from "./system_node.ts";
 import type { ClientTls, Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
 /**

@@ -1,40 +1,38 @@
-import { fstatSync, readFileSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import process from "node:process";
 import type { FileError, Signal, System } from "./types.ts";
 
-/** The same on all three runtimes, over their `node:` modules. */
-export const system: System = {
-  // Also in a compiled Bun executable, whose argv begins with "bun" and a path of its own.
-  arguments: process.argv.slice(2),
-  env: (name) => process.env[name],
-  readFile: (path) => readFile(path).catch(fileError),
-  onSignal,
-  now: () => performance.now(),
-  wallClock: () => Date.now(),
-  random: () => Math.random(),
-  descriptorsMax,
-  // Not process.stdout.write: touching that stream costs 8.5 MB on Bun.
-  writeOut: (line) => console.log(line),
-  writeError: (line) => console.error(line),
-  get errorIsTerminal() {
-    return isTerminal(2);
-  },
-  get outIsTerminal() {
-    return isTerminal(1);
-  },
-  exit: (code) => process.exit(code),
-};
+/** What differs between the runtimes: the ways to files and terminals, whose cost in memory differs most. */
+export interface SystemParts {
+  readonly readFile: (path: string) => Promise<Uint8Array>;
+  readonly isTerminal: (descriptor: 1 | 2) => boolean;
+  readonly writeError: (line: string) => void;
+  /** The text of /proc/self/limits; empty where there is none. */
+  readonly limits: () => string;
+}
 
-/** `node:tty` drags `node:net` in, 2.5 MB on Bun: it is asked only about what can be a terminal at all. */
-function isTerminal(descriptor: number): boolean {
-  try {
-    const file = fstatSync(descriptor);
-    if (!file.isCharacterDevice() || file.rdev === statSync("/dev/null").rdev) return false;
-  } catch {
-    // Windows: no such path. The question below is safe to ask everywhere.
-  }
-  return process.getBuiltinModule?.("node:tty").isatty(descriptor) ?? true;
+/** The rest is the same everywhere. */
+export function createSystem(parts: SystemParts): System {
+  return {
+    // Also in a compiled Bun executable, whose argv begins with "bun" and a path of its own.
+    arguments: process.argv.slice(2),
+    env: (name) => process.env[name],
+    readFile: (path) => parts.readFile(path).catch(fileError),
+    onSignal,
+    now: () => performance.now(),
+    wallClock: () => Date.now(),
+    random: () => Math.random(),
+    descriptorsMax: () => descriptorsMax(parts.limits()),
+    // Not process.stdout.write: touching that stream costs 8.5 MB on Bun.
+    writeOut: (line) => console.log(line),
+    writeError: parts.writeError,
+    get errorIsTerminal() {
+      return parts.isTerminal(2);
+    },
+    get outIsTerminal() {
+      return parts.isTerminal(1);
+    },
+    exit: (code) => process.exit(code),
+  };
 }
 
 /** Why a file could not be read. */
@@ -67,14 +65,8 @@ function onSignal(signal: Signal, callback: () => void): () => void {
   };
 }
 
-/** Linux only. All three runtimes raise the soft limit to the hard one at start, so what is read here is what holds. */
-function descriptorsMax(): number | undefined {
-  let limits: string;
-  try {
-    limits = readFileSync("/proc/self/limits", "utf8");
-  } catch {
-    return undefined;
-  }
+/** All three runtimes raise the soft limit to the hard one at start, so what is read here is what holds. */
+function descriptorsMax(limits: string): number | undefined {
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   return soft === undefined ? undefined : Number(soft);
 }

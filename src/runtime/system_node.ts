@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { isatty } from "node:tty";
+import { createSystem } from "./system.ts";
+import type { System } from "./types.ts";
+
+/** Over `node:` modules: for Node and Deno. */
+export const system: System = createSystem({
+  readFile: (path) => readFile(path),
+  isTerminal: isatty,
+  writeError: (line) => console.error(line),
+  limits() {
+    try {
+      return readFileSync("/proc/self/limits", "utf8");
+    } catch {
+      return "";
+    }
+  },
+});
