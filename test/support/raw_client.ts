@@ -182,7 +182,8 @@ export class RawClient {
 
   /** RST where the transport can, else a plain close. */
   reset(): void {
-    if (typeof this.socket.resetAndDestroy === "function") this.socket.resetAndDestroy();
+    const isTls = "encrypted" in this.socket; // Node knows no reset of these
+    if (!isTls && typeof this.socket.resetAndDestroy === "function") this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
