@@ -1,1 +1,79 @@
-export { runtime } from "./net.ts";
+import process from "node:process";
+import { hostAndPort } from "./address.ts";
+import { DenoConnection, type DenoConn } from "./deno_connection.ts";
+import { listenOnDeno } from "./deno_listener.ts";
+import { runtime as net } from "./net.ts";
+import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { system } from "./system_node.ts";
+import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
+
+/** What is used of the `Deno` namespace. */
+const { Deno } = globalThis as unknown as {
+  Deno: {
+    connect(options: { hostname: string; port: number; signal: AbortSignal }): Promise<DenoConn>;
+  };
+};
+
+/** Plain TCP. */
+class DenoDial implements Dial {
+  readonly #options: DialOptions;
+  readonly #handler: DialHandler;
+  readonly #abort = new AbortController();
+
+  constructor(options: DialOptions, handler: DialHandler) {
+    this.#options = options;
+    this.#handler = handler;
+  }
+
+  start(): this {
+    const { host, port } = this.#options;
+    Deno.connect({ hostname: host, port, signal: this.#abort.signal }).then(
+      (conn) => this.#opened(conn),
+      (thrown: unknown) => this.#failed(thrown),
+    );
+    return this;
+  }
+
+  cancel(): void {
+    this.#abort.abort();
+  }
+
+  #opened(conn: DenoConn): void {
+    if (this.#abort.signal.aborted) {
+      conn.close();
+      return;
+    }
+    const connection = new DenoConnection(conn);
+    try {
+      this.#handler.opened(connection);
+    } catch (thrown) {
+      connection.fail(internalError(thrown));
+    }
+    connection.start();
+  }
+
+  #failed(thrown: unknown): void {
+    if (this.#abort.signal.aborted) return;
+    const { host, port } = this.#options;
+    try {
+      this.#handler.failed(networkError(`connect to ${hostAndPort(host, port)}`, thrown));
+    } catch (error) {
+      reportInternalError(error);
+    }
+  }
+}
+
+/**
+ * Deno's own sockets for plain TCP. TLS goes over `node:tls`, because Deno's own has no TCP_NODELAY and no keep-alive on
+ * accepted connections, no client certificates and no new certificate while it listens; towards a broker it cannot be told
+ * to accept any certificate, and trusts the public authorities beside those that it is given.
+ */
+export const runtime: Runtime = {
+  name: "deno",
+  version: process.versions["deno"] ?? "",
+  capabilities: { reset: false, cancelDial: true },
+  system,
+  listen: (options, handler) => (options.tls === undefined ? listenOnDeno(options, handler) : net.listen(options, handler)),
+  connect: (options, handler) => (options.tls === undefined ? new DenoDial(options, handler).start() : net.connect(options, handler)),
+  descriptorsDangling: 0,
+};

@@ -72,7 +72,7 @@ function classify(error: Thrown, host: string | undefined): readonly [NetworkErr
   const known = KNOWN[code] ?? KNOWN[String(error.name ?? "")];
   if (known !== undefined) return known;
   // Name lookups fail in Deno without any code.
-  if (/failed to lookup address|name or service not known/i.test(message)) return KNOWN["ENOTFOUND"]!;
+  if (/failed to lookup address|name or service not known|^invalid host/i.test(message)) return KNOWN["ENOTFOUND"]!;
   // So does a handshake that took too long.
   if (/handshake timeout/i.test(message)) return KNOWN["ERR_TLS_HANDSHAKE_TIMEOUT"]!;
   if (/os error 97|EAFNOSUPPORT/.test(`${code} ${message}`)) return ["unreachable", "the machine does not have this address family"];

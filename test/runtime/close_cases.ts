@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { type Case, dial, Door, End, listen, opened, pattern, settle, trusted, withPair } from "./lab.ts";
+import { type Case, dial, Door, End, gone, type Lab, listen, opened, pattern, RawPeer, settle, trusted, withPair } from "./lab.ts";
 
 /** How connections end out of order; each is run plain and over TLS. */
 export const closeCases: readonly Case[] = [
@@ -52,37 +52,39 @@ export const closeCases: readonly Case[] = [
   {
     name: "RST while paused closes with the reason, without resume",
     run: (lab) =>
-      withPair(lab, async ({ client, server }) => {
-        client.connection.pause();
+      withResettable(lab, async ({ end, reset }) => {
+        end.connection.pause();
         await settle(lab);
-        server.connection.reset();
-        await client.untilClosed();
-        assert.equal(client.error?.code, "reset");
-        assert.match(client.error.message, /127\.0\.0\.1:\d+/);
+        reset();
+        await end.untilClosed();
+        assert.equal(end.error?.code, "reset");
+        assert.match(end.error.message, /127\.0\.0\.1:\d+/);
       }),
   },
   {
     name: "RST while paused with unread data: no data, and close",
     run: (lab) =>
-      withPair(lab, async ({ client, server }) => {
-        client.connection.pause();
-        server.fill();
+      withResettable(lab, async ({ end, write, reset }) => {
+        end.connection.pause();
+        write(pattern(1 << 20));
         await settle(lab);
-        server.connection.reset();
-        await client.untilClosed();
-        assert.deepEqual(client.events, ["close"]);
-        assert.equal(client.error?.code, "reset");
+        reset();
+        await end.untilClosed();
+        assert.deepEqual(end.events, ["close"]);
+        assert.equal(end.error?.code, "reset");
       }),
   },
   {
-    name: "write to a paused connection that was reset: dropped, and close comes",
+    name: "RST while paused is met by a write: dropped, and close comes",
     run: (lab) =>
-      withPair(lab, async ({ client, server }) => {
-        client.connection.pause();
-        server.connection.reset();
-        for (let i = 0; i < 10; i += 1) client.connection.write(pattern(10));
-        await client.untilClosed();
-        assert.equal(client.error?.code, "reset");
+      withResettable(lab, async ({ end, reset }) => {
+        end.connection.pause();
+        reset();
+        for (let i = 0; i < 10; i += 1) end.connection.write(pattern(10));
+        await settle(lab);
+        end.connection.write(pattern(10));
+        await end.untilClosed();
+        assert.equal(end.error?.code, "reset");
       }),
   },
   {
@@ -182,9 +184,19 @@ export const closeCases: readonly Case[] = [
   },
 ];
 
-/** The peer of a connection that was reset is told by a close, or (where no RST can be sent) by an end. */
-async function gone(end: End): Promise<void> {
-  await end.until("end or close", ({ ended, closed }) => ended || closed);
-  end.connection.reset();
-  await end.untilClosed();
+/** An end whose peer can send RST: plain sockets of `node:net` always can, under TLS it is the adapter's accepting side. */
+async function withResettable(
+  lab: Lab,
+  use: (pair: { end: End; write: (chunk: Uint8Array) => void; reset: () => void }) => Promise<void>,
+): Promise<void> {
+  if (lab.secure) {
+    await withPair(lab, ({ client, server: { connection } }) =>
+      use({ end: client, write: (chunk) => void connection.write(chunk), reset: () => connection.reset() }));
+    return;
+  }
+  const door = new Door();
+  const listener = await listen(lab, door);
+  const { socket } = new RawPeer(listener.port);
+  await use({ end: await door.accepted(0), write: (chunk) => void socket.write(chunk), reset: () => void socket.resetAndDestroy() });
+  await listener.close();
 }

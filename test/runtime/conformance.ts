@@ -3,6 +3,7 @@ import type { Runtime } from "../../src/runtime/types.ts";
 import { closeCases } from "./close_cases.ts";
 import { dialCases, trustCases } from "./dial_cases.ts";
 import { fuzzCases } from "./fuzz_cases.ts";
+import type { Gap } from "./gaps.ts";
 import type { Case } from "./lab.ts";
 import { leakCases } from "./leak_cases.ts";
 import { handshakeCases, listenCases } from "./listen_cases.ts";
@@ -11,15 +12,8 @@ import { streamCases } from "./stream_cases.ts";
 const everywhere: readonly Case[] = [...streamCases, ...closeCases, ...dialCases, ...listenCases, ...leakCases, ...fuzzCases];
 const secureOnly: readonly Case[] = [...trustCases, ...handshakeCases];
 
-/** What a runtime cannot do, found by these very cases. Whoever adds one says what was seen. */
-export interface Gap {
-  readonly case: RegExp;
-  readonly secure?: boolean;
-  readonly reason: string;
-}
-
 /** The one list that every adapter has to pass, on every runtime that it is for. */
-export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[] = []): void {
+export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[]): void {
   for (const secure of [false, true]) {
     const cases = secure ? [...everywhere, ...secureOnly] : everywhere;
     describe(`${name} on ${runtime.name}, ${secure ? "TLS" : "TCP"}`, () => {

@@ -235,8 +235,15 @@ export async function settle(lab: Lab): Promise<void> {
   }
   client.connection.reset();
   await client.untilClosed();
-  await (await door.accepted(0)).untilClosed();
+  await gone(await door.accepted(0));
   await listener.close();
+}
+
+/** The peer of a connection that was reset is told by a close, or (where no RST can be sent) by an end. */
+export async function gone(end: End): Promise<void> {
+  await end.until("end or close", ({ ended, closed }) => ended || closed);
+  end.connection.reset();
+  await end.untilClosed();
 }
 
 /** A peer without any adapter, for bytes and endings that no adapter would send. */

@@ -1,0 +1,68 @@
+import { listenOn } from "./address.ts";
+import { DenoConnection, type DenoConn } from "./deno_connection.ts";
+import { internalError, reportInternalError } from "./network_error.ts";
+import type { AcceptHandler, Listener, ListenOptions } from "./types.ts";
+
+interface DenoListener {
+  readonly addr: { readonly port: number };
+  accept(): Promise<DenoConn>;
+  close(): void;
+}
+
+/** What is used of the `Deno` namespace. */
+const { Deno } = globalThis as unknown as {
+  Deno: { listen(options: { hostname: string; port: number }): DenoListener };
+};
+
+/** How long to leave the accept queue alone after accepting failed, as it does when no descriptor is left. */
+const ACCEPT_AGAIN_MS = 50;
+
+/** Plain TCP. Rejects with a NetworkError value. */
+export async function listenOnDeno(options: ListenOptions, handler: AcceptHandler): Promise<Listener> {
+  const listener = await listenOn(options, (hostname) => Deno.listen({ hostname, port: options.port }));
+  const state = { closed: false };
+  const accepting = acceptAll(listener, handler, state);
+  return {
+    host: options.host,
+    port: listener.addr.port,
+    async close() {
+      if (!state.closed) {
+        state.closed = true;
+        listener.close();
+      }
+      // The port is free when the accept that was under way has come back.
+      await accepting;
+    },
+  };
+}
+
+async function acceptAll(listener: DenoListener, handler: AcceptHandler, state: { readonly closed: boolean }): Promise<void> {
+  while (!state.closed) {
+    try {
+      const conn = await listener.accept();
+      if (state.closed || !admitted(handler)) conn.close();
+      else accept(handler, conn);
+    } catch {
+      if (!state.closed) await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
+    }
+  }
+}
+
+function admitted(handler: AcceptHandler): boolean {
+  try {
+    return handler.admit();
+  } catch (thrown) {
+    reportInternalError(thrown);
+    return false;
+  }
+}
+
+function accept(handler: AcceptHandler, conn: DenoConn): void {
+  const connection = new DenoConnection(conn);
+  try {
+    handler.accept(connection);
+  } catch (thrown) {
+    connection.fail(internalError(thrown));
+  }
+  connection.start();
+}
