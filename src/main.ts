@@ -1,4 +1,4 @@
-import process from "node:process";
+
 import { runtime } from "#runtime";
 import { dispatch } from "./cli/dispatch.ts";
 import { EXIT } from "./cli/exit_codes.ts";

@@ -12,6 +12,9 @@ interface Held {
   closed: boolean;
 }
 
+/** The most common end of all, made once. */
+const RESET_BY_PEER: NetworkError = { code: "reset", message: "connection reset by the peer" };
+
 /** `reset`: ours, `close` is on its way. `gone`: `close` was delivered. */
 type Writing = "open" | "ending" | "ended" | "reset" | "gone";
 
@@ -254,6 +257,7 @@ export class BunConnection implements Connection {
   /** Why it was closed, when not in order. */
   closeReason(error: Error | undefined): NetworkError {
     if (this.#fault !== undefined) return this.#fault;
+    if ((error as { code?: string } | undefined)?.code === "ECONNRESET") return RESET_BY_PEER;
     if (error !== undefined) return networkError(this.#where(), error);
     return { code: "reset", message: `${this.#where()}: closed by the peer before the end` };
   }

@@ -1,4 +1,4 @@
-import process from "node:process";
+
 import type { FileError, Signal, System } from "./types.ts";
 
 /** What differs between the runtimes: the ways to files and terminals, whose cost in memory differs most. */

@@ -82,7 +82,8 @@ export class Session implements Timed, DialHandler {
 
   /** Feeds the machine and carries out its outputs, in order. */
   step(input: Input): void {
-    for (const output of this.machine.step(input)) this.#carryOut(output);
+    const outputs = this.machine.step(input);
+    for (let index = 0; index < outputs.length; index++) this.#carryOut(outputs[index] as Output);
   }
 
   #carryOut(output: Output): void {
