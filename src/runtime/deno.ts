@@ -1,3 +1,8 @@
+/*
+ * Measured beside the node:net adapter on Deno 2.9 (a bare relay, 200 connections, 64-byte messages; two runs each, busy
+ * machine): 23-26 us of CPU per round trip against 24-26, and 16-21 KB per idle relayed connection against 6-12. It does
+ * not pay yet; it is kept for what node:net cannot do there: see the RST of a paused connection.
+ */
 import process from "node:process";
 import { hostAndPort } from "./address.ts";
 import { DenoConnection, type DenoConn } from "./deno_connection.ts";
