@@ -72,9 +72,12 @@ class NetDial implements Dial {
   #failed(thrown: unknown): void {
     if (this.#state !== "dialing") return;
     this.#state = "settled";
-    const { host, port } = this.#options;
+    const { host, port, tls } = this.#options;
+    const error = networkError(`connect to ${hostAndPort(host, port)}`, thrown, host);
+    // What does not speak TLS answers a handshake with a close.
+    const hint = tls !== undefined && error.code === "reset" ? " during the TLS handshake: does it speak TLS?" : "";
     try {
-      this.#handler.failed(networkError(`connect to ${hostAndPort(host, port)}`, thrown, host));
+      this.#handler.failed({ ...error, message: error.message + hint });
     } catch (error) {
       reportInternalError(error);
     }

@@ -76,7 +76,7 @@ function classify(error: Thrown, host: string | undefined): readonly [NetworkErr
   // So does a handshake that took too long.
   if (/handshake timeout/i.test(message)) return KNOWN["ERR_TLS_HANDSHAKE_TIMEOUT"]!;
   if (/os error 97|EAFNOSUPPORT/.test(`${code} ${message}`)) return ["unreachable", "the machine does not have this address family"];
-  if (isTls(code, message)) return ["tls", `the TLS handshake failed (${brief(message)})`];
+  if (isTls(code, message)) return ["tls", handshakeReason(message)];
   return ["other", brief(message)];
 }
 
@@ -88,6 +88,13 @@ function wrongName(error: Thrown, host: string | undefined): string {
 function isTls(code: string, message: string): boolean {
   return code === "EPROTO" || code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS") || code.startsWith("CERT_")
     || /PEM routines|\bSSL|\bTLS|certificate|handshake/i.test(message);
+}
+
+/** The mistakes that people make, in words; the rest in the library's own. */
+function handshakeReason(message: string): string {
+  if (/wrong[ _]version[ _]number|InvalidContentType/i.test(message)) return "what came is not TLS";
+  if (/alert number 48|unknown ?ca\b/i.test(message)) return "the peer does not trust the certificate";
+  return `the TLS handshake failed (${brief(message)})`;
 }
 
 /** OpenSSL speaks in colons and numbers (`0A00010B:SSL routines::wrong version number`); the last part is what is meant. */

@@ -134,8 +134,7 @@ tls = { cert = "${fixture("server.pem")}", key = "${fixture("server.key")}" }
   await plain.send(m.connect());
   await plain.expectEnd();
   const onSecure = await sluice.waitForEvent("client.reject", (line) => line["listener"] === "secure");
-  assert.match(String(onSecure["msg"]), /TLS/);
-  assert.match(String(onSecure["msg"]), /MQTT|without TLS|not TLS|wrong version number/);
+  assert.match(String(onSecure["msg"]), /what came is not TLS/);
 
   await assert.rejects(RawClient.open({ port: await portOf("plain"), tls: {} }));
   const onPlain = await sluice.waitForEvent("client.reject", (line) => line["listener"] === "plain");
@@ -154,6 +153,6 @@ onEachArtefact("TLS towards a plain broker, and plain MQTT towards a TLS broker:
     await client.send(m.connect({ version: 5 }));
     await client.expect(m.hex("20 03 00 88 00"), 15_000);
     const line = await sluice.waitForEvent("broker.down");
-    assert.match(String(line["msg"]), url.startsWith("mqtts") ? /TLS|reset/ : /closed|reset/, String(line["msg"]));
+    assert.match(String(line["msg"]), url.startsWith("mqtts") ? /does it speak TLS\?/ : /closed|reset/, String(line["msg"]));
   }
 });
