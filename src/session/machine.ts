@@ -199,8 +199,11 @@ export class Machine {
     if (isGone(this.#client) && isGone(this.#broker)) {
       this.#move("closed");
       this.#put({ do: "finished" });
-    } else if (this.state === "closing") this.#end(OTHER[side]);
-    else this.#finish(this.cause);
+    } else if (this.state === "closing") {
+      // What the other side still says has nowhere to go; it must be read all the same, or its FIN is never seen.
+      this.#put({ do: "discard" });
+      this.#end(OTHER[side]);
+    } else this.#finish(this.cause);
   }
 
   #violated(fault: Fault): void {
