@@ -32,8 +32,13 @@ export async function listenOnBun(options: ListenOptions, handler: AcceptHandler
   };
 }
 
+/** The executable starts with a compiler that waits long, which keeps a quiet proxy small; from so many connections on it is a busy one. */
+const BUSY_AFTER = 64;
+let connections = 0;
+
 /** When descriptors run out Bun's accept spins; the layer above keeps the process below its limit, so nothing is done here. */
 function admitted(handler: AcceptHandler, socket: BunSocket): boolean {
+  if (++connections === BUSY_AFTER) Bun.unsafe.setJITPolicy(1);
   let admitted = false;
   try {
     admitted = handler.admit();
