@@ -18,7 +18,7 @@ export type NetworkErrorCode =
   | "internal" // a handler of ours threw: a bug, and the message holds the stack
   | "other";
 
-/** A value, not an exception: `message` names the address and the runtime's own words for the reason. */
+/** A value, not an exception: `message` says the reason, and the address where its receiver does not know it anyway (listen, connect). */
 export interface NetworkError {
   readonly code: NetworkErrorCode;
   readonly message: string;
