@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runtime } from "#runtime";
 import { pause, until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -80,12 +81,15 @@ async function untilStuck(taken: () => number): Promise<number> {
   return taken();
 }
 
+/** node:tls of Deno 2.9.6 reads on while its socket is paused, on either end: no TLS connection stops there. */
+const STOPPABLE = runtime.name === "deno" ? [false] : [false, true];
+
 /** The kernel's buffers on both sides of sluice, one read in it, and what streams hold. */
 const HELD_MAX = 32_000_000;
 const COUNT = 96;
 
-test("R4, R6: a subscriber that never reads holds up its own session alone, and is cut after stall_timeout (TCP and TLS)", async (t) => {
-  await Promise.all([false, true].map(async (tls) => frozenSubscriber(await startRig(t, { tls, limits: { stall_timeout: "2s" } }))));
+test("R4, R6: a subscriber that never reads holds up its own session alone, and is cut after stall_timeout (TCP, and TLS where it can stop)", async (t) => {
+  await Promise.all(STOPPABLE.map(async (tls) => frozenSubscriber(await startRig(t, { tls, limits: { stall_timeout: "2s" } }))));
 });
 
 async function frozenSubscriber(rig: Rig): Promise<void> {
@@ -104,8 +108,8 @@ async function frozenSubscriber(rig: Rig): Promise<void> {
   await rig.settled(8_000);
 }
 
-test("R5, R6: a broker that never reads stops its client through TCP, and the session is cut after stall_timeout (TCP and TLS)", async (t) => {
-  await Promise.all([false, true].map(async (tls) => frozenBroker(await startRig(t, { tls, limits: { stall_timeout: "2s" } }))));
+test("R5, R6: a broker that never reads stops its client through TCP, and the session is cut after stall_timeout (TCP, and TLS where it can stop)", async (t) => {
+  await Promise.all(STOPPABLE.map(async (tls) => frozenBroker(await startRig(t, { tls, limits: { stall_timeout: "2s" } }))));
 });
 
 async function frozenBroker(rig: Rig): Promise<void> {
