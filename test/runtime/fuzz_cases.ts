@@ -9,28 +9,38 @@ const BYTES_MAX = 1 << 20;
 export const fuzzCases: readonly Case[] = [
   {
     name: "fuzz: byte-exact in both directions under stalls, tiny chunks and half-closes",
-    run: (lab) => seeded((random) => fuzz(lab, random, false)),
+    run: (lab) => seeded((random) => fuzz(lab, random, { pauses: true, resets: false })),
+  },
+  {
+    name: "fuzz without pauses: byte-exact in both directions under tiny chunks, slow writers and half-closes",
+    run: (lab) => seeded((random) => fuzz(lab, random, { pauses: false, resets: false })),
   },
   {
     name: "fuzz: with resets in between, what arrives is a true beginning and both sides close",
-    run: (lab) => seeded((random) => fuzz(lab, random, true)),
+    run: (lab) => seeded((random) => fuzz(lab, random, { pauses: true, resets: true })),
   },
 ];
 
-async function fuzz(lab: Lab, random: SeededRandom, resets: boolean): Promise<void> {
+interface Faults {
+  readonly pauses: boolean;
+  readonly resets: boolean;
+}
+
+async function fuzz(lab: Lab, random: SeededRandom, faults: Faults): Promise<void> {
   const door = new Door();
   const listener = await listen(lab, door);
   const runs = Array.from({ length: CONNECTIONS }, async (_, number) => {
     const own = random.fork();
     const { client, server } = await introduced(lab, door, listener.port, number);
-    await exchange(lab, client, server, own, resets);
+    await exchange(lab, client, server, own, faults);
   });
   await Promise.all(runs);
   await listener.close();
 }
 
-async function exchange(lab: Lab, client: End, server: End, random: SeededRandom, resets: boolean): Promise<void> {
-  const sides = [client, server].map((end) => new Talker(end, random.fork()));
+async function exchange(lab: Lab, client: End, server: End, random: SeededRandom, faults: Faults): Promise<void> {
+  const { pauses, resets } = faults;
+  const sides = [client, server].map((end) => new Talker(end, random.fork(), pauses));
   const [up, down] = sides as [Talker, Talker];
   up.listenTo(down);
   down.listenTo(up);
@@ -59,6 +69,7 @@ class Talker {
   resetAt = Infinity;
   readonly #end: End;
   readonly #random: SeededRandom;
+  readonly #pauses: boolean;
   readonly #seed: number;
   readonly #total: number;
   #sent = 0;
@@ -66,8 +77,9 @@ class Talker {
   #other: Talker | undefined;
   #wrong: string | undefined;
 
-  constructor(end: End, random: SeededRandom) {
+  constructor(end: End, random: SeededRandom, pauses: boolean) {
     this.#end = end;
+    this.#pauses = pauses;
     this.#random = random;
     this.#seed = random.integer(0, 255);
     this.#total = random.integer(0, BYTES_MAX);
@@ -109,7 +121,7 @@ class Talker {
     const expected = stream(this.#other!.#seed, this.#heard, chunk.length);
     if (Buffer.compare(chunk, expected) !== 0) this.#wrong ??= `a wrong byte after ${this.#heard}`;
     this.#heard += expected.length;
-    if (!this.#random.chance(0.2)) return;
+    if (!this.#pauses || !this.#random.chance(0.2)) return;
     this.#end.connection.pause();
     this.#later(() => this.#end.connection.resume());
   }
