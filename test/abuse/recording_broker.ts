@@ -152,10 +152,13 @@ export class RecordingBroker {
   readonly port: number;
   readonly #server: Server;
   readonly #watch: Watch;
+  /** Under TLS also those whose handshake never ended. */
+  readonly #transports: Set<Socket>;
 
-  private constructor(server: Server, port: number, connections: BrokerConnection[], watch: Watch) {
+  private constructor(server: Server, transports: Set<Socket>, connections: BrokerConnection[], watch: Watch) {
     this.#server = server;
-    this.port = port;
+    this.#transports = transports;
+    this.port = (server.address() as { port: number }).port;
     this.connections = connections;
     this.#watch = watch;
   }
@@ -172,11 +175,16 @@ export class RecordingBroker {
       options.tls === undefined
         ? createTcpServer({ allowHalfOpen: true, noDelay: true }, accept)
         : createTlsServer({ ...options.tls, allowHalfOpen: true }, accept);
+    const transports = new Set<Socket>();
+    server.on("connection", (socket: Socket) => {
+      transports.add(socket);
+      socket.on("close", () => transports.delete(socket));
+    });
     await new Promise<void>((resolve, reject) => {
       server.on("error", reject);
       server.listen({ host: "127.0.0.1", port: 0 }, () => resolve());
     });
-    return new RecordingBroker(server, (server.address() as { port: number }).port, connections, watch);
+    return new RecordingBroker(server, transports, connections, watch);
   }
 
   get isIdle(): boolean {
@@ -192,6 +200,7 @@ export class RecordingBroker {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.connections) connection.socket.destroy();
+    for (const transport of this.#transports) transport.destroy();
     await closed;
   }
 }
