@@ -1,4 +1,3 @@
-
 import { runtime } from "#runtime";
 import { dispatch } from "./cli/dispatch.ts";
 import { EXIT } from "./cli/exit_codes.ts";

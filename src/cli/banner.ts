@@ -1,6 +1,6 @@
 import type { Configuration } from "../config/types.ts";
-import { hostAndPort } from "../config/address.ts";
 import type { Paint } from "../lib/color.ts";
+import { hostAndPort } from "../runtime/address.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { BrokerAnswer, ListeningAddress, ProxyServer } from "../server/types.ts";
 import { VERSION } from "./version.ts";

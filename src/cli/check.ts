@@ -1,7 +1,7 @@
-import { hostAndPort } from "../config/address.ts";
 import type { Loaded } from "../config/load.ts";
 import type { Material } from "../config/types.ts";
 import { createLog } from "../observe/log.ts";
+import { hostAndPort } from "../runtime/address.ts";
 import type { NetworkError } from "../runtime/types.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";

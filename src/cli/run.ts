@@ -1,8 +1,8 @@
-import { hostAndPort } from "../config/address.ts";
 import { printToml } from "../config/print.ts";
 import { EVENTS } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { ReadMaterial } from "../config/material.ts";
+import { hostAndPort } from "../runtime/address.ts";
 import type { System } from "../runtime/types.ts";
 import type { ListeningAddress, ProxyServer } from "../server/types.ts";
 import { bannerBrokers, bannerHead } from "./banner.ts";

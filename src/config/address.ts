@@ -65,11 +65,6 @@ function parseCredentials(text: string | undefined): Pick<Address, "username" | 
   }
 }
 
-/** `host:port`, with brackets around IPv6. */
-export function hostAndPort(host: string | undefined, port: number): string {
-  return `${host === undefined ? "" : host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
 /** A URL's text with its password hidden, well-formed or not: for messages. */
 export function redact(text: string): string {
   return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?([^:@]*):.*@/is, "$1$2:***@");

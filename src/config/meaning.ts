@@ -1,5 +1,6 @@
 import { suggest } from "../lib/suggest.ts";
-import { hostAndPort, type Address } from "./address.ts";
+import { hostAndPort } from "../runtime/address.ts";
+import type { Address } from "./address.ts";
 import { pathText, type Finding, type KeyPath } from "./problem.ts";
 import type { ParsedInput } from "./schema.ts";
 import type { BrokerConfig, Configuration, Limits, ListenerConfig, PoolConfig } from "./types.ts";

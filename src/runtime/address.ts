@@ -8,7 +8,7 @@ export function plainAddress(address: string): string {
   return address.startsWith(MAPPED) && address.includes(".") ? address.slice(MAPPED.length) : address;
 }
 
-/** `host:port` as in a URL, IPv6 in brackets. */
+/** `host:port` as in a URL, IPv6 in brackets, every address without a host. */
 export function hostAndPort(host: string | undefined, port: number): string {
   if (host === undefined) return `:${port}`;
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

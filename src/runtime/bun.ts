@@ -27,7 +27,7 @@ class TlsDial implements Dial {
 const native: Runtime = {
   name: "bun",
   version: Bun.version,
-  capabilities: { reset: true, cancelDial: false },
+  capabilities: { tlsBackPressure: true },
   system,
   listen: listenOnBun,
   connect: (options, handler) =>

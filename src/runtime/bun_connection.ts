@@ -1,6 +1,7 @@
 import type { Socket } from "bun";
 import { hostAndPort, plainAddress } from "./address.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { closed } from "./handlers.ts";
+import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
 
 export type BunSocket = Socket<BunConnection>;
@@ -155,12 +156,7 @@ export class BunConnection implements Connection {
     this.#writing = "gone";
     this.#waiting = undefined;
     this.#held = undefined;
-    try {
-      if (this.handler !== undefined) this.handler.close(this, reason);
-      else if (reason?.code === "internal") reportInternalError(reason.message);
-    } catch (thrown) {
-      reportInternalError(thrown);
-    }
+    closed(this, reason);
   }
 
   /** Ends the connection for a reason of ours, which `close` will carry. */

@@ -2,7 +2,8 @@ import { hostAndPort, isAddress } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { connectionHandlers } from "./bun_listener.ts";
 import { lookUp } from "./bun_lookup.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { failed, opened } from "./handlers.ts";
+import { networkError } from "./network_error.ts";
 import type { Connection, Dial, DialHandler, DialOptions, NetworkError } from "./types.ts";
 
 /** How long one address of a name may keep the next one waiting; what RFC 8305 recommends. */
@@ -65,11 +66,7 @@ class AddressDial implements Dial {
     this.#state = "settled";
     const connection = new BunConnection(socket, this);
     socket.data = connection;
-    try {
-      this.#handler.opened(connection);
-    } catch (thrown) {
-      connection.fail(internalError(thrown));
-    }
+    opened(this.#handler, connection);
   }
 
   onError(thrown: unknown): void {
@@ -88,14 +85,6 @@ const dialHandlers = {
 
 function dialOf(socket: BunSocket): AddressDial {
   return socket.data as unknown as AddressDial;
-}
-
-function failed(handler: DialHandler, error: NetworkError): void {
-  try {
-    handler.failed(error);
-  } catch (thrown) {
-    reportInternalError(thrown);
-  }
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { SocketHandler } from "bun";
-import { listenOn } from "./address.ts";
+import { isAddress, listenOn } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
-import { internalError, reportInternalError } from "./network_error.ts";
+import { lookUp } from "./bun_lookup.ts";
+import { abandoned, accept, admitted } from "./handlers.ts";
 import type { AcceptHandler, Listener, ListenOptions, NetworkError } from "./types.ts";
 
 /** What every socket does once it has its connection; one object of functions for all of them. */
@@ -20,10 +21,16 @@ export async function listenOnBun(options: ListenOptions, handler: AcceptHandler
   const socket = handshakes?.handlers ?? plainHandlers(handler);
   // TLS 1.2 is Bun's own minimum (a test holds it to that); the option for it is not documented.
   const tls = options.tls && { cert: options.tls.cert, key: options.tls.key };
-  const listener = await listenOn(options, (hostname) =>
-    Bun.listen<BunConnection>({ hostname, port: options.port, allowHalfOpen: true, ...(tls && { tls }), socket }));
+  const listener = await listenOn(options, async (hostname) => {
+    try {
+      return Bun.listen<BunConnection>({ hostname, port: options.port, allowHalfOpen: true, ...(tls && { tls }), socket });
+    } catch (thrown) {
+      // Of a name without an address Bun says only that it failed.
+      if (!isAddress(hostname)) await lookUp(hostname);
+      throw thrown;
+    }
+  });
   return {
-    host: options.host,
     port: listener.port,
     async close() {
       listener.stop(false);
@@ -37,31 +44,18 @@ const BUSY_AFTER = 64;
 let connections = 0;
 
 /** When descriptors run out Bun's accept spins; the layer above keeps the process below its limit, so nothing is done here. */
-function admitted(handler: AcceptHandler, socket: BunSocket): boolean {
+function letIn(handler: AcceptHandler, socket: BunSocket): boolean {
   if (++connections === BUSY_AFTER) Bun.unsafe.setJITPolicy(1);
-  let admitted = false;
-  try {
-    admitted = handler.admit();
-  } catch (thrown) {
-    reportInternalError(thrown);
-  }
-  if (!admitted) socket.terminate();
-  return admitted;
-}
-
-function accept(handler: AcceptHandler, connection: BunConnection): void {
-  try {
-    handler.accept(connection);
-  } catch (thrown) {
-    connection.fail(internalError(thrown));
-  }
+  if (admitted(handler)) return true;
+  socket.terminate();
+  return false;
 }
 
 function plainHandlers(handler: AcceptHandler): SocketHandler<BunConnection> {
   return {
     ...connectionHandlers,
     open(socket) {
-      if (!admitted(handler, socket)) return;
+      if (!letIn(handler, socket)) return;
       socket.data = new BunConnection(socket);
       accept(handler, socket.data);
     },
@@ -96,7 +90,7 @@ class Handshakes {
   }
 
   #begin(socket: BunSocket): void {
-    if (!admitted(this.#handler, socket)) return;
+    if (!letIn(this.#handler, socket)) return;
     const connection = new BunConnection(socket);
     socket.data = connection;
     this.#deadlines.set(connection, performance.now() + this.#timeoutMs);
@@ -124,11 +118,7 @@ class Handshakes {
   #abandon(connection: BunConnection, reason: NetworkError): void {
     this.#deadlines.delete(connection);
     connection.discard();
-    try {
-      this.#handler.abandoned(connection.remoteAddress, reason);
-    } catch (thrown) {
-      reportInternalError(thrown);
-    }
+    abandoned(this.#handler, connection.remoteAddress, reason);
   }
 
   #expireIn(ms: number): ReturnType<typeof setTimeout> {

@@ -7,8 +7,9 @@ import process from "node:process";
 import { hostAndPort } from "./address.ts";
 import { DenoConnection, type DenoConn } from "./deno_connection.ts";
 import { listenOnDeno } from "./deno_listener.ts";
+import { failed, opened } from "./handlers.ts";
 import { runtime as net } from "./net.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { networkError } from "./network_error.ts";
 import { system } from "./system_node.ts";
 import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
@@ -49,22 +50,14 @@ class DenoDial implements Dial {
       return;
     }
     const connection = new DenoConnection(conn);
-    try {
-      this.#handler.opened(connection);
-    } catch (thrown) {
-      connection.fail(internalError(thrown));
-    }
+    opened(this.#handler, connection);
     connection.start();
   }
 
   #failed(thrown: unknown): void {
     if (this.#abort.signal.aborted) return;
     const { host, port } = this.#options;
-    try {
-      this.#handler.failed(networkError(`connect to ${hostAndPort(host, port)}`, thrown));
-    } catch (error) {
-      reportInternalError(error);
-    }
+    failed(this.#handler, networkError(`connect to ${hostAndPort(host, port)}`, thrown));
   }
 }
 
@@ -76,7 +69,7 @@ class DenoDial implements Dial {
 export const runtime: Runtime = {
   name: "deno",
   version: process.versions["deno"] ?? "",
-  capabilities: { reset: false, cancelDial: true },
+  capabilities: net.capabilities,
   system,
   listen: (options, handler) => (options.tls === undefined ? listenOnDeno(options, handler) : net.listen(options, handler)),
   connect: (options, handler) => (options.tls === undefined ? new DenoDial(options, handler).start() : net.connect(options, handler)),

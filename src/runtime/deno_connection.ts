@@ -1,5 +1,6 @@
 import { hostAndPort, plainAddress } from "./address.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { closed } from "./handlers.ts";
+import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
 
 /** The part of `Deno.TcpConn` that is used. */
@@ -45,7 +46,11 @@ export class DenoConnection implements Connection {
     this.#conn = conn;
     this.remoteAddress = plainAddress(conn.remoteAddr.hostname);
     this.remotePort = conn.remoteAddr.port;
-    conn.setNoDelay(true);
+    try {
+      conn.setNoDelay(true);
+    } catch {
+      // Reset before it was seen: the first read says so.
+    }
   }
 
   /** Starts the events; called when the owner has set its handler. */
@@ -91,7 +96,12 @@ export class DenoConnection implements Connection {
 
   setKeepAlive(): void {
     // Deno cannot set the idle time: the system's holds.
-    if (!this.#isOver()) this.#conn.setKeepAlive(true);
+    if (this.#isOver()) return;
+    try {
+      this.#conn.setKeepAlive(true);
+    } catch {
+      // The peer has reset it: the next read says so.
+    }
   }
 
   /** Ends the connection for a reason of ours, which `close` will carry. */
@@ -219,11 +229,6 @@ export class DenoConnection implements Connection {
   #closed(): void {
     if (this.#writing === "gone") return;
     this.#writing = "gone";
-    try {
-      if (this.handler !== undefined) this.handler.close(this, this.#fault);
-      else if (this.#fault?.code === "internal") reportInternalError(this.#fault.message);
-    } catch (thrown) {
-      reportInternalError(thrown);
-    }
+    closed(this, this.#fault);
   }
 }

@@ -1,6 +1,6 @@
 import { listenOn } from "./address.ts";
 import { DenoConnection, type DenoConn } from "./deno_connection.ts";
-import { internalError, reportInternalError } from "./network_error.ts";
+import { accept, admitted } from "./handlers.ts";
 import type { AcceptHandler, Listener, ListenOptions } from "./types.ts";
 
 interface DenoListener {
@@ -23,7 +23,6 @@ export async function listenOnDeno(options: ListenOptions, handler: AcceptHandle
   const state = { closed: false };
   const accepting = acceptAll(listener, handler, state);
   return {
-    host: options.host,
     port: listener.addr.port,
     async close() {
       if (!state.closed) {
@@ -41,28 +40,14 @@ async function acceptAll(listener: DenoListener, handler: AcceptHandler, state: 
     try {
       const conn = await listener.accept();
       if (state.closed || !admitted(handler)) conn.close();
-      else accept(handler, conn);
+      else begin(handler, new DenoConnection(conn));
     } catch {
       if (!state.closed) await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
     }
   }
 }
 
-function admitted(handler: AcceptHandler): boolean {
-  try {
-    return handler.admit();
-  } catch (thrown) {
-    reportInternalError(thrown);
-    return false;
-  }
-}
-
-function accept(handler: AcceptHandler, conn: DenoConn): void {
-  const connection = new DenoConnection(conn);
-  try {
-    handler.accept(connection);
-  } catch (thrown) {
-    connection.fail(internalError(thrown));
-  }
+function begin(handler: AcceptHandler, connection: DenoConnection): void {
+  accept(handler, connection);
   connection.start();
 }

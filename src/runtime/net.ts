@@ -3,9 +3,10 @@ import { connect, type Socket } from "node:net";
 import process from "node:process";
 import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
 import { hostAndPort, isAddress } from "./address.ts";
+import { failed, opened } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { networkError } from "./network_error.ts";
 import { system } from "./system_node.ts";
 import type { ClientTls, Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
@@ -61,11 +62,7 @@ class NetDial implements Dial {
     const socket = this.#socket!;
     if (this.#options.tls !== undefined) socket.setNoDelay(true);
     const connection = new NetConnection(socket);
-    try {
-      this.#handler.opened(connection);
-    } catch (thrown) {
-      connection.fail(internalError(thrown));
-    }
+    opened(this.#handler, connection);
     connection.start();
   }
 
@@ -76,11 +73,7 @@ class NetDial implements Dial {
     const error = networkError(`connect to ${hostAndPort(host, port)}`, thrown, host);
     // What does not speak TLS answers a handshake with a close.
     const hint = tls !== undefined && error.code === "reset" ? " during the TLS handshake: does it speak TLS?" : "";
-    try {
-      this.#handler.failed({ ...error, message: error.message + hint });
-    } catch (error) {
-      reportInternalError(error);
-    }
+    failed(this.#handler, { ...error, message: error.message + hint });
   }
 }
 
@@ -124,7 +117,7 @@ const { bun, deno, node } = process.versions as Record<string, string | undefine
 export const runtime: Runtime = {
   name: bun ? "bun" : deno ? "deno" : "node",
   version: bun ?? deno ?? node ?? "",
-  capabilities: { reset: deno === undefined, cancelDial: true },
+  capabilities: { tlsBackPressure: deno === undefined },
   system,
   listen: listenOnNet,
   connect: (options, handler) => new NetDial(options, handler).start(),

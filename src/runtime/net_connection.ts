@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { hostAndPort, plainAddress } from "./address.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { closed } from "./handlers.ts";
+import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
 
 /** `reset`: ours, `close` is on its way. `gone`: `close` was delivered. */
@@ -116,12 +117,7 @@ export class NetConnection implements Connection {
     if (this.#writing === "gone") return;
     const reason = this.#closeReason();
     this.#writing = "gone";
-    try {
-      if (this.handler !== undefined) this.handler.close(this, reason);
-      else if (reason?.code === "internal") reportInternalError(reason.message);
-    } catch (thrown) {
-      reportInternalError(thrown);
-    }
+    closed(this, reason);
   }
 
   #closeReason(): NetworkError | undefined {

@@ -1,8 +1,9 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { listenOn, plainAddress } from "./address.ts";
+import { abandoned, accept, admitted } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
-import { internalError, networkError, reportInternalError } from "./network_error.ts";
+import { networkError } from "./network_error.ts";
 import type { AcceptHandler, Listener, ListenOptions, NetworkError, ServerTls } from "./types.ts";
 
 /** Rejects with a NetworkError value. */
@@ -16,7 +17,6 @@ export async function listenOnNet(options: ListenOptions, handler: AcceptHandler
     return server;
   });
   return {
-    host: options.host,
     port: (server.address() as AddressInfo).port,
     async close() {
       server.close();
@@ -30,7 +30,7 @@ function serverFor(handler: AcceptHandler, handshakes: Handshakes | undefined): 
   return createServer({ noDelay: true, allowHalfOpen: handshakes === undefined }, (socket) => {
     if (!admitted(handler)) socket.destroy();
     else if (handshakes !== undefined) handshakes.begin(socket);
-    else accept(handler, socket);
+    else begin(handler, socket);
   });
 }
 
@@ -46,22 +46,9 @@ function listening(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function admitted(handler: AcceptHandler): boolean {
-  try {
-    return handler.admit();
-  } catch (thrown) {
-    reportInternalError(thrown);
-    return false;
-  }
-}
-
-function accept(handler: AcceptHandler, socket: Socket): void {
+function begin(handler: AcceptHandler, socket: Socket): void {
   const connection = new NetConnection(socket);
-  try {
-    handler.accept(connection);
-  } catch (thrown) {
-    connection.fail(internalError(thrown));
-  }
+  accept(handler, connection);
   connection.start();
 }
 
@@ -110,18 +97,14 @@ class Handshakes {
       return;
     }
     socket.allowHalfOpen = true;
-    accept(this.#handler, socket);
+    begin(this.#handler, socket);
   }
 
   #abandon(transport: Socket | undefined, reason: NetworkError): void {
     const address = transport && this.#pending.get(transport);
     if (transport === undefined || address === undefined) return;
     this.#pending.delete(transport);
-    try {
-      this.#handler.abandoned(address, reason);
-    } catch (thrown) {
-      reportInternalError(thrown);
-    }
+    abandoned(this.#handler, address, reason);
   }
 }
 

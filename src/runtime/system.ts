@@ -1,4 +1,3 @@
-
 import type { FileError, Signal, System } from "./types.ts";
 
 /** What differs between the runtimes: the ways to files and terminals, whose cost in memory differs most. */
@@ -54,12 +53,7 @@ function fileError(thrown: unknown): FileError {
 
 function onSignal(signal: Signal, callback: () => void): () => void {
   const listener = () => callback();
-  try {
-    process.on(signal, listener);
-  } catch {
-    // Windows has no SIGUSR2; a signal that cannot arrive needs no listener.
-    return () => {};
-  }
+  process.on(signal, listener);
   return () => {
     process.removeListener(signal, listener);
   };

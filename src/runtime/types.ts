@@ -103,7 +103,6 @@ export interface AcceptHandler {
 }
 
 export interface Listener {
-  readonly host: string | undefined;
   readonly port: number;
   /** Stops accepting; connections that were accepted live on. */
   close(): Promise<void>;
@@ -126,7 +125,7 @@ export interface Dial {
   cancel(): void;
 }
 
-export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGUSR2";
+export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
 /** Why a file could not be read, in the same words everywhere. */
 export interface FileError {
@@ -158,12 +157,10 @@ export interface System {
   exit(code: number): never;
 }
 
-/** What a runtime cannot do is said here, so that it is refused when the configuration is checked. */
+/** What a runtime cannot do is said here, for the check and the start of a configuration to warn of. */
 export interface Capabilities {
-  /** `reset` sends RST, at least over plain TCP; without it the peer sees a plain close. */
-  readonly reset: boolean;
-  /** A cancelled dial frees its descriptor at once; without it the kernel's own connect timeout does. */
-  readonly cancelDial: boolean;
+  /** A paused TLS connection is not read; without it a peer that reads slowly costs memory, and a FIN can be lost around a pause. */
+  readonly tlsBackPressure: boolean;
 }
 
 export interface Runtime {
@@ -174,6 +171,6 @@ export interface Runtime {
   /** Rejects with a NetworkError value. */
   listen(options: ListenOptions, handler: AcceptHandler): Promise<Listener>;
   connect(options: DialOptions, handler: DialHandler): Dial;
-  /** Descriptors of cancelled dials that the kernel still holds; always 0 where `cancelDial` is true. */
+  /** Descriptors of cancelled dials that the kernel still holds until it gives up too; 0 where a cancelled dial frees its own at once. */
   readonly descriptorsDangling: number;
 }

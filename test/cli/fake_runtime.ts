@@ -11,6 +11,7 @@ export interface Scene {
   readonly variables?: Record<string, string>;
   /** What listening on a port answers. */
   readonly listen?: (options: ListenOptions) => NetworkError | undefined;
+  readonly tlsBackPressure?: boolean;
   readonly startFailure?: ListenFailure;
   /** Brokers that do not answer. */
   readonly down?: readonly string[];
@@ -62,7 +63,7 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
   return {
     name: "node",
     version: "0",
-    capabilities: { reset: true, cancelDial: true },
+    capabilities: { tlsBackPressure: scene.tlsBackPressure ?? true },
     system,
     descriptorsDangling: 0,
     connect: () => {
@@ -72,7 +73,7 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
       stage.listened.push(options);
       const error = scene.listen?.(options);
       if (error) throw error;
-      return { host: options.host, port: options.port, close: async () => void stage.calls.push("close") };
+      return { port: options.port, close: async () => void stage.calls.push("close") };
     },
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { hostAndPort, parseAddress, redact } from "../../src/config/address.ts";
+import { parseAddress, redact } from "../../src/config/address.ts";
+import { hostAndPort } from "../../src/runtime/address.ts";
 
 describe("parseAddress", () => {
   const accepted: [string, object][] = [

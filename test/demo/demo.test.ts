@@ -73,7 +73,7 @@ class RunningDemo {
         assert.equal(options.host, "127.0.0.1");
         const listener = await runtime.listen(options, handler);
         open.add(listener);
-        return { host: listener.host, port: listener.port, close: () => listener.close().finally(() => open.delete(listener)) };
+        return { port: listener.port, close: () => listener.close().finally(() => open.delete(listener)) };
       },
       connect(options, handler) {
         assert.equal(options.host, "127.0.0.1");

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { SeededRandom, seeded } from "../support/seed.ts";
-import { type Case, Door, type End, introduced, type Lab, listen } from "./lab.ts";
+import { type Case, Door, type End, introduced, type Lab, listen, sendsRst } from "./lab.ts";
 
 const CONNECTIONS = 8;
 const BYTES_MAX = 1 << 20;
@@ -52,7 +52,7 @@ async function exchange(lab: Lab, client: End, server: End, random: SeededRandom
     for (const end of [client, server]) {
       // Without RST the other side sees an end, and goes on; with it, close follows unless it has all been said.
       end.connection.resume();
-      if (!lab.runtime.capabilities.reset || lab.secure) end.connection.reset();
+      if (!sendsRst(lab)) end.connection.reset();
     }
     await Promise.all([client, server].map((end) => end.until("end or close", ({ ended, closed }) => ended || closed)));
     client.connection.reset();

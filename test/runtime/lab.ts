@@ -13,6 +13,9 @@ export interface Lab {
   readonly secure: boolean;
 }
 
+/** Deno has no RST of ours, and neither has TLS: there the peer sees a plain close. */
+export const sendsRst = ({ runtime, secure }: Lab): boolean => runtime.name !== "deno" && !secure;
+
 export interface Case {
   readonly name: string;
   run(lab: Lab): Promise<void>;

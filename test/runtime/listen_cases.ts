@@ -38,6 +38,13 @@ export const listenCases: readonly Case[] = [
     },
   },
   {
+    name: "listen: on a name that does not exist is refused as one",
+    async run(lab) {
+      const error = await listen(lab, new Door(), { host: "no..such..name" }).then(() => assert.fail("listening"), (e: NetworkError) => e);
+      assert.equal(error.code, "name_not_found", error.message);
+    },
+  },
+  {
     name: "listen: without a host takes IPv4 and IPv6, and an IPv4 peer is shown as IPv4",
     async run(lab) {
       const door = new Door();

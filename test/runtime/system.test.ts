@@ -26,26 +26,26 @@ test("readFile answers the bytes, or why there are none", async () => {
 test("onSignal calls back on each arrival until it is told to stop", async () => {
   let arrivals = 0;
   let arrived = () => {};
-  const stop = system.onSignal("SIGUSR2", () => {
+  const stop = system.onSignal("SIGHUP", () => {
     arrivals += 1;
     arrived();
   });
   // Kept, because a signal that nobody waits for ends the process.
-  const stopOther = system.onSignal("SIGUSR2", () => {});
+  const stopOther = system.onSignal("SIGHUP", () => {});
   for (let round = 1; round <= 2; round += 1) {
     const next = new Promise<void>((resolve) => (arrived = resolve));
-    process.kill(process.pid, "SIGUSR2");
+    process.kill(process.pid, "SIGHUP");
     await within(5_000, next, "the signal");
     assert.equal(arrivals, round);
   }
   stop();
   const other = new Promise<void>((resolve) => {
-    const stopLast = system.onSignal("SIGUSR2", () => {
+    const stopLast = system.onSignal("SIGHUP", () => {
       stopLast();
       resolve();
     });
   });
-  process.kill(process.pid, "SIGUSR2");
+  process.kill(process.pid, "SIGHUP");
   await within(5_000, other, "the last signal");
   stopOther();
   assert.equal(arrivals, 2);
