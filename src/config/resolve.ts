@@ -11,18 +11,13 @@ export type Resolved =
   | { readonly configuration: Configuration; readonly problems?: undefined }
   | { readonly configuration?: undefined; readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
 
-export interface ResolveOptions {
-  /** What messages call the object; default: "configuration". */
-  readonly origin?: string;
-}
-
 /** Checks an object of the TOML file's shape and fills in every default. Reads no files: `readMaterial` does, next. */
-export function resolveConfiguration(input: ConfigInput, options: ResolveOptions = {}): Resolved {
-  return resolveDocument(input, options);
+export function resolveConfiguration(input: ConfigInput): Resolved {
+  return resolveDocument(input);
 }
 
 /** The same for something of which nothing is known yet. */
-export function resolveDocument(document: unknown, { origin = "configuration" }: ResolveOptions = {}): Resolved {
+export function resolveDocument(document: unknown): Resolved {
   const parsed = v.safeParse(configurationSchema, document);
   const unknown = unknownKeys(configurationSchema, document);
   const found: Finding[] = [...unknown.map(unknownKeyFinding)];
@@ -32,7 +27,7 @@ export function resolveDocument(document: unknown, { origin = "configuration" }:
     if (meaning.configuration) return { configuration: meaning.configuration };
     found.push(...meaning.findings);
   }
-  const [first, ...others] = found.map((finding): ConfigProblem => ({ suggestion: undefined, ...finding, place: origin, exit: 78 }));
+  const [first, ...others] = found.map((finding): ConfigProblem => ({ suggestion: undefined, ...finding, place: "configuration", exit: 78 }));
   if (first === undefined) throw new Error("a document was refused without a reason");
   return { problems: [first, ...others] };
 }

@@ -1,7 +1,6 @@
 /** The names of log events. They are stable: people filter by them. */
 export const EVENTS = {
   listenerStart: "listener.start",
-  listenerStop: "listener.stop",
   clientOpen: "client.open",
   clientClose: "client.close",
   clientReject: "client.reject",

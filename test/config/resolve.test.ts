@@ -51,7 +51,7 @@ describe("resolveConfiguration", () => {
   });
 
   test("names the object in its problems", () => {
-    assert.equal(resolveConfiguration({}, { origin: "createProxy" }).problems?.[0].place, "createProxy");
+    assert.equal(resolveConfiguration({}).problems?.[0].place, "configuration");
   });
 });
 
