@@ -1,3 +1,4 @@
+import { ByteBuffer } from "../lib/byte_buffer.ts";
 import { type Fault, fault } from "./fault.ts";
 import { packetName } from "./rules.ts";
 
@@ -17,44 +18,26 @@ export interface Collected {
 export class FrameCollector {
   readonly #judge: (firstByte: number) => Fault | undefined;
   readonly #sizeMax: number;
-  #buffer: Uint8Array | undefined = undefined;
-  #used = 0;
+  #pending: ByteBuffer | undefined = undefined;
 
   constructor(judge: (firstByte: number) => Fault | undefined, sizeMax: number) {
     this.#judge = judge;
     this.#sizeMax = sizeMax;
   }
 
-  /** Bytes of an incomplete frame. */
-  get pendingBytes(): number {
-    return this.#used;
-  }
-
   /** undefined: more bytes are needed. */
   push(chunk: Uint8Array): Collected | Fault | undefined {
-    const bytes = this.#used === 0 ? chunk : this.#append(chunk);
+    this.#pending?.append(chunk);
+    const bytes = this.#pending?.view() ?? chunk;
     const total = this.#totalLength(bytes);
     if (typeof total === "object") return total;
     if (total === undefined || total > bytes.length) {
-      if (this.#used === 0) this.#append(chunk);
+      if (this.#pending === undefined) (this.#pending = new ByteBuffer()).append(chunk);
       return undefined;
     }
-    this.#buffer = undefined;
-    this.#used = 0;
+    this.#pending = undefined;
     if (total === bytes.length) return { frame: bytes, rest: EMPTY };
     return { frame: bytes.subarray(0, total), rest: bytes.subarray(total) };
-  }
-
-  #append(chunk: Uint8Array): Uint8Array {
-    const needed = this.#used + chunk.length;
-    if (this.#buffer === undefined || needed > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#used * 2, 64));
-      if (this.#buffer !== undefined) grown.set(this.#buffer.subarray(0, this.#used));
-      this.#buffer = grown;
-    }
-    this.#buffer.set(chunk, this.#used);
-    this.#used = needed;
-    return this.#buffer.subarray(0, needed);
   }
 
   #totalLength(bytes: Uint8Array): number | Fault | undefined {

@@ -17,6 +17,7 @@ export class Broker {
   /** Failures since the last success; 0: healthy as far as known. */
   failures = 0;
   #restUntil = 0;
+  #suspectedBy: string | undefined = undefined;
 
   constructor(config: BrokerConfig) {
     this.config = config;
@@ -35,8 +36,19 @@ export class Broker {
     return ++this.failures === 1;
   }
 
+  /**
+   * A client met silence, a close or nonsense where its CONNACK should be. That one client may be the cause of it; two different ones
+   * with no success in between are not. Answers as `failed` does.
+   */
+  suspected(client: string, now: number): boolean {
+    const isProof = this.failures > 0 || (this.#suspectedBy !== undefined && this.#suspectedBy !== client);
+    this.#suspectedBy = client;
+    return isProof && this.failed(now);
+  }
+
   /** Answers true when this is news: the first success after failures. */
   succeeded(): boolean {
+    this.#suspectedBy = undefined;
     const news = this.failures > 0;
     this.failures = 0;
     return news;

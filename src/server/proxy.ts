@@ -5,6 +5,7 @@ import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
+import { hostAndPort } from "../runtime/address.ts";
 import type { DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import { Session } from "../session/session.ts";
@@ -73,7 +74,7 @@ class Server implements ProxyServer {
         this.#listeners.push({ config, listener: await this.#listen(config) });
       } catch (error) {
         await this.#closeListeners();
-        return { listener: config.name, address: `${config.host ?? ""}:${config.port}`, error: error as NetworkError };
+        return { listener: config.name, address: hostAndPort(config.host, config.port), error: error as NetworkError };
       }
     }
     return undefined;
@@ -102,7 +103,7 @@ class Server implements ProxyServer {
 
   /** Some clients over the limit are let in to be told so; beyond those the door is shut without a word. */
   #admit(): boolean {
-    const room = this.#sessions.size + this.#handshaking < this.#sessionsMax + REFUSED_AT_ONCE_MAX;
+    const room = this.#load < this.#sessionsMax + REFUSED_AT_ONCE_MAX;
     if (room && !this.#isDraining) this.#handshaking++;
     else if (!room) logTooMany(this.#options.log, this.#sessionsMax);
     return room && !this.#isDraining;
@@ -119,28 +120,45 @@ class Server implements ProxyServer {
       now: () => system.now(),
       listenerName: config.name,
       poolName: pool.name,
-      choose: (session, connect) => {
-        if (this.#isFull) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        return pool.order({ key: connect.clientId || session.client.remoteAddress, random }, this.#wheel.now);
+      choose: (session) => {
+        if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
+        return pool.order({ key: keyOf(session), random }, this.#wheel.now);
       },
       dial: (broker, handler) => this.#dial(pool, broker, handler),
-      brokerFailed: (broker, why) => {
-        if (broker.failed(this.#wheel.now)) logBrokerDown(log, pool.name, broker.name, why);
+      brokerFailed: (broker, why, by) => {
+        const now = this.#wheel.now;
+        const isNews = by === undefined ? broker.failed(now) : broker.suspected(keyOf(by), now);
+        if (isNews) logBrokerDown(log, pool.name, broker.name, why);
       },
       brokerAnswered: (broker) => {
         if (broker.succeeded()) logBrokerUp(log, pool.name, broker.name);
       },
       opened: (session) => {
         logOpen(log, session);
-        this.#options.onOpen?.(describeSession(session));
+        this.#tell(() => this.#options.onOpen?.(describeSession(session)));
       },
+      internalError: (thrown) => this.#reportError(thrown),
       finished: (session) => this.#finished(session),
     };
   }
 
-  /** Sessions, and dials that were given up but still hold their descriptor. */
-  get #isFull(): boolean {
-    return this.#sessions.size + this.#options.runtime.descriptorsDangling / 2 > this.#sessionsMax;
+  /** What counts against the limit: sessions, handshakes, and dials that were given up but still hold their descriptor. */
+  get #load(): number {
+    return this.#sessions.size + this.#handshaking + this.#options.runtime.descriptorsDangling / 2;
+  }
+
+  /** Calls the program that carries sluice; what it throws is its own affair and ends no session. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (thrown) {
+      this.#reportError(thrown);
+    }
+  }
+
+  #reportError(thrown: unknown): void {
+    const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    this.#options.log.error(EVENTS.internalError, message);
   }
 
   #dial(pool: Pool, broker: Broker, handler: DialHandler) {
@@ -153,7 +171,7 @@ class Server implements ProxyServer {
   #finished(session: Session): void {
     this.#sessions.delete(session);
     logClose(this.#options.log, session);
-    this.#options.onClose?.(describeEnd(session));
+    this.#tell(() => this.#options.onClose?.(describeEnd(session)));
     if (this.#sessions.size === 0) this.#whenEmpty?.();
   }
 
@@ -245,4 +263,9 @@ class Server implements ProxyServer {
     this.#listeners = [];
     await Promise.all(open.map(({ listener }) => listener.close()));
   }
+}
+
+/** What affinity goes by: the client id, or the address of a client without one. */
+function keyOf(session: Session): string {
+  return session.clientId || session.client.remoteAddress;
 }

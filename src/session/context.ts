@@ -1,6 +1,5 @@
 import type { Limits } from "../config/types.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
-import type { Connect } from "../mqtt/connect.ts";
 import type { Fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Dial, DialHandler } from "../runtime/types.ts";
@@ -15,12 +14,15 @@ export interface SessionContext {
   readonly listenerName: string;
   readonly poolName: string;
   /** The brokers to try, best first; or why this client is turned away. */
-  choose(session: Session, connect: Connect): readonly Broker[] | Fault;
+  choose(session: Session): readonly Broker[] | Fault;
   dial(broker: Broker, handler: DialHandler): Dial;
-  brokerFailed(broker: Broker, fault: Fault): void;
+  /** `suspectedBy`: a session that may be the cause itself; absent: the broker is at fault. */
+  brokerFailed(broker: Broker, fault: Fault, suspectedBy: Session | undefined): void;
   brokerAnswered(broker: Broker): void;
   /** CONNACK with success went to the client. */
   opened(session: Session): void;
+  /** A mistake of ours; the session is ended. */
+  internalError(thrown: unknown): void;
   /** Both connections are gone. Called once. */
   finished(session: Session): void;
 }

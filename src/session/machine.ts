@@ -39,8 +39,8 @@ export type Input =
 export type Output =
   | { readonly do: "decide" | "cancel_dial" | "send_connect" | "open" | "discard" | "finished" }
   | { readonly do: "dial"; readonly attempt: number }
-  /** This broker failed the client: it is left, and remembered for it. */
-  | { readonly do: "give_up_broker"; readonly fault: Fault }
+  /** This broker is left: it is surely at fault when the dial failed, suspected when it did not answer CONNECT, and not after AUTH. */
+  | { readonly do: "give_up_broker"; readonly fault: Fault; readonly blame: "sure" | "suspected" | "none" }
   | { readonly do: "refuse" | "disconnect_now" | "disconnect_at_boundary"; readonly fault: Fault }
   | { readonly do: "end" | "reset"; readonly side: Side }
   | { readonly do: "deadline"; readonly limit: "dial" | "answer" | "idle" | "half_closed" | "linger" };
@@ -156,8 +156,9 @@ export class Machine {
   /** The next broker, while there is one and the client has heard nothing yet; otherwise the refusal. */
   #attemptFailed(fault: Fault): void {
     if (this.state !== "dialing" && this.state !== "awaiting_connack") return;
+    const blame = this.state === "dialing" ? "sure" : this.#committed ? "none" : "suspected";
     this.#reset("broker");
-    this.#put({ do: "give_up_broker", fault });
+    this.#put({ do: "give_up_broker", fault, blame });
     this.#broker = "absent";
     if (this.#committed || this.#attempt + 1 >= this.#brokers) this.#refuse(fault);
     else this.#dial(this.#attempt + 1);
@@ -211,10 +212,8 @@ export class Machine {
     if (this.state === "relaying") {
       this.#put({ do: "disconnect_now", fault });
       this.#finish(fault);
-    } else if (this.state === "closing") {
-      this.#put({ do: "discard" });
-      this.#resetBoth();
-    } else this.#refuse(fault);
+    } else if (this.state === "closing") this.#endBoth();
+    else this.#refuse(fault);
   }
 
   #deadline(): void {

@@ -1,3 +1,4 @@
+import { ByteBuffer } from "../lib/byte_buffer.ts";
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
 import { type Connect, judgeFirstByte, type RefusedConnect, withCredentials } from "../mqtt/connect.ts";
@@ -8,6 +9,7 @@ import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
+import { judgeSilences, nextLook, PROBE_AFTER_MS } from "./idle.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
 import { LAST_FRAME, RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
@@ -15,8 +17,6 @@ import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
 /** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
 const LINGER_MS = 5_000;
-/** After so long the kernel probes the peers of a session without keep-alive. */
-const PROBE_AFTER_MS = 60_000;
 const CONNACK_SIZE_MAX = 65_536;
 const NONE: readonly Broker[] = [];
 
@@ -62,8 +62,11 @@ export class Session implements Timed, DialHandler {
   #attempt = 0;
   #answerBy = 0;
   #dial: Dial | undefined = undefined;
-  #held: Uint8Array[] | undefined = undefined;
-  #heldBytes = 0;
+  /** What the client sent between CONNECT and CONNACK. */
+  #held: ByteBuffer | undefined = undefined;
+  /** What waited for a stalled side when it was last looked at, in bytes. */
+  #clientWaiting = 0;
+  #brokerWaiting = 0;
 
   constructor(context: SessionContext, client: Connection) {
     this.context = context;
@@ -92,7 +95,7 @@ export class Session implements Timed, DialHandler {
       case "dial": return this.#dialBroker(output.attempt);
       case "cancel_dial": return this.#dial?.cancel();
       case "send_connect": return this.#sendConnect();
-      case "give_up_broker": return this.#giveUpBroker(output.fault);
+      case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
       case "open": return this.#open();
       case "refuse": return this.#refuse(output.fault);
       case "disconnect_now": return this.#disconnectNow(output.fault);
@@ -130,7 +133,7 @@ export class Session implements Timed, DialHandler {
   }
 
   #decide(): void {
-    const chosen = this.context.choose(this, this.#connect as Connect);
+    const chosen = this.context.choose(this);
     if ("code" in chosen) return this.step({ type: "turned_away", fault: chosen, version: this.version });
     this.#order = chosen;
     this.step({ type: "decided", brokers: chosen.length });
@@ -162,12 +165,16 @@ export class Session implements Timed, DialHandler {
     this.step({ type: "attempt_failed", fault: why });
   }
 
-  #giveUpBroker(why: Fault): void {
-    if (this.chosen !== undefined) this.context.brokerFailed(this.chosen, why);
+  #giveUpBroker(why: Fault, blame: "sure" | "suspected" | "none"): void {
+    if (this.chosen !== undefined && blame !== "none") this.context.brokerFailed(this.chosen, why, blame === "suspected" ? this : undefined);
     this.#dial = undefined;
     if (this.broker !== undefined) {
       this.broker.handler = FORGOTTEN;
       this.broker = undefined;
+    }
+    if (this.brokerStalledAt !== 0) {
+      this.brokerStalledAt = 0; // that was the broker that is left
+      if (!this.#holdsTooMuch) this.client.resume();
     }
     this.#leaveBroker();
   }
@@ -187,19 +194,22 @@ export class Session implements Timed, DialHandler {
   hold(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.bytesUp += bytes.length;
-    (this.#held ??= []).push(bytes);
-    this.#heldBytes += bytes.length;
-    if (this.#heldBytes > this.context.limits.bufferSizeMax) this.client.pause();
+    (this.#held ??= new ByteBuffer()).append(bytes);
+    if (this.#holdsTooMuch) this.client.pause();
+  }
+
+  get #holdsTooMuch(): boolean {
+    return this.#held !== undefined && this.#held.length > this.context.limits.bufferSizeMax;
   }
 
   /** The broker takes the client's bytes from now on. */
   releaseHeld(): void {
     this.client.handler = RELAYING_CLIENT;
-    if (this.#held === undefined) return;
-    for (const bytes of this.#held) this.write("broker", bytes);
-    if (this.#heldBytes > this.context.limits.bufferSizeMax && this.brokerStalledAt === 0) this.client.resume();
+    const held = this.#held;
+    if (held === undefined) return;
     this.#held = undefined;
-    this.#heldBytes = 0;
+    this.write("broker", held.view());
+    if (this.brokerStalledAt === 0) this.client.resume();
   }
 
   /** The broker's side of the relay begins: CONNACK with success was passed on. */
@@ -244,9 +254,11 @@ export class Session implements Timed, DialHandler {
   stalled(side: Side): void {
     if (side === "client") {
       this.clientStalledAt ||= this.#wheel.now;
+      this.#clientWaiting = this.client.bufferedBytes;
       this.broker?.pause();
     } else {
       this.brokerStalledAt ||= this.#wheel.now;
+      this.#brokerWaiting = this.broker?.bufferedBytes ?? 0;
       this.client.pause();
     }
     if (this.machine.state === "relaying") this.#armIdle();
@@ -258,12 +270,14 @@ export class Session implements Timed, DialHandler {
       this.broker?.resume();
     } else {
       this.brokerStalledAt = 0;
-      this.client.resume();
+      this.heardAt = this.#wheel.now; // what it said meanwhile was not read
+      if (!this.#holdsTooMuch) this.client.resume();
     }
   }
 
   closed(side: Side, error: NetworkError | undefined): void {
-    const why = error && fault(side === "client" ? "client_lost" : "broker_lost", error.message);
+    const code = error?.code === "internal" ? "internal_error" : side === "client" ? "client_lost" : "broker_lost";
+    const why = error && fault(code, error.message);
     this.step({ type: "closed", side, fault: why });
   }
 
@@ -279,8 +293,8 @@ export class Session implements Timed, DialHandler {
   }
 
   #disconnectAtBoundary(why: Fault): void {
-    this.goodbye = disconnectPacket(this.version as Version, why.code);
-    if (this.#atBoundary) return this.sayGoodbye();
+    if (!this.down?.finished) this.goodbye = disconnectPacket(this.version as Version, why.code); // the broker's own was the last
+    if (this.goodbye === undefined || this.#atBoundary) return this.sayGoodbye();
     if (this.broker !== undefined) this.broker.handler = LAST_FRAME;
   }
 
@@ -316,42 +330,43 @@ export class Session implements Timed, DialHandler {
   }
 
   expired(): void {
-    if (this.machine.state === "relaying") return this.#checkIdle();
-    this.step({ type: "deadline" });
+    try {
+      if (this.machine.state === "relaying") this.#lookAtSilences();
+      else this.step({ type: "deadline" });
+    } catch (thrown) {
+      this.context.internalError(thrown);
+      this.client.reset();
+      this.broker?.reset();
+    }
   }
 
-  #checkIdle(): void {
+  #lookAtSilences(): void {
+    this.#noteProgress();
     const now = this.#wheel.now;
-    const { stallTimeoutMs } = this.context.limits;
-    const seconds = Math.round(stallTimeoutMs / 1000);
-    if (this.clientStalledAt !== 0 && now - this.clientStalledAt >= stallTimeoutMs) {
-      return this.step({ type: "violated", fault: fault("client_stalled", `the client took nothing for ${seconds} s`) });
+    const why = judgeSilences(this, this.context.limits.stallTimeoutMs, now);
+    if (why !== undefined) return this.step({ type: "violated", fault: why });
+    if (this.idleMs === 0 && now - this.startedAt >= PROBE_AFTER_MS) {
+      this.client.setKeepAlive(PROBE_AFTER_MS);
+      this.broker?.setKeepAlive(PROBE_AFTER_MS);
     }
-    if (this.brokerStalledAt !== 0 && now - this.brokerStalledAt >= stallTimeoutMs) {
-      return this.step({ type: "violated", fault: fault("broker_stalled", `the broker took nothing for ${seconds} s`) });
-    }
-    if (this.idleMs !== 0 && this.brokerStalledAt === 0 && now - this.heardAt >= this.idleMs) {
-      const detail = `nothing heard for ${Math.round((now - this.heardAt) / 1000)} s, one and a half times the keep-alive`;
-      return this.step({ type: "violated", fault: fault("keep_alive_timeout", detail) });
-    }
-    if (this.idleMs === 0 && now - this.startedAt >= PROBE_AFTER_MS) this.#probePeers();
     this.#armIdle();
   }
 
-  /** Without a keep-alive nothing in MQTT would ever notice a peer that vanished. */
-  #probePeers(): void {
-    this.client.setKeepAlive(PROBE_AFTER_MS);
-    this.broker?.setKeepAlive(PROBE_AFTER_MS);
+  /** A side that took some of what waits for it is slow, not stalled. */
+  #noteProgress(): void {
+    const now = this.#wheel.now;
+    const clientWaiting = this.client.bufferedBytes;
+    if (this.clientStalledAt !== 0 && clientWaiting < this.#clientWaiting) this.clientStalledAt = now;
+    this.#clientWaiting = clientWaiting;
+    const brokerWaiting = this.broker?.bufferedBytes ?? 0;
+    if (this.brokerStalledAt !== 0 && brokerWaiting < this.#brokerWaiting) this.brokerStalledAt = now;
+    this.#brokerWaiting = brokerWaiting;
   }
 
   /** One timer for the earliest of what may end a running session; it is looked at when it fires, not moved for each chunk. */
   #armIdle(): void {
     const now = this.#wheel.now;
-    let due = Infinity;
-    if (this.idleMs !== 0) due = (this.brokerStalledAt === 0 ? this.heardAt : now) + this.idleMs;
-    else if (now - this.startedAt < PROBE_AFTER_MS) due = this.startedAt + PROBE_AFTER_MS;
-    if (this.clientStalledAt !== 0) due = Math.min(due, this.clientStalledAt + this.context.limits.stallTimeoutMs);
-    if (this.brokerStalledAt !== 0) due = Math.min(due, this.brokerStalledAt + this.context.limits.stallTimeoutMs);
+    const due = nextLook(this, this.context.limits.stallTimeoutMs, now);
     if (due === Infinity) this.#wheel.clear(this);
     else this.#wheel.set(this, Math.max(0, due - now));
   }
@@ -360,7 +375,10 @@ export class Session implements Timed, DialHandler {
     this.#wheel.clear(this);
     this.client.handler = FORGOTTEN;
     if (this.broker !== undefined) this.broker.handler = FORGOTTEN;
-    this.context.finished(this);
-    this.#leaveBroker();
+    try {
+      this.context.finished(this);
+    } finally {
+      this.#leaveBroker();
+    }
   }
 }

@@ -71,8 +71,10 @@ for (const [what, mood] of MOODS) {
 
     const rig = await startRig(t, { brokers: [mood, {}], limits: { answer_timeout: "1200ms" } });
     const [bad, good] = rig.brokers as [typeof rig.broker, typeof rig.broker];
+    const connects: Uint8Array[] = [];
     for (const version of VERSIONS) {
       const connect = m.connect({ version, clientId: `moved-${version}`, username: "u", password: "p" });
+      connects.push(connect);
       const behind = m.publish({ version, qos: 1, packetId: 3 });
       const client = await rig.open();
       await client.send(m.bytes(connect, behind));
@@ -81,9 +83,10 @@ for (const [what, mood] of MOODS) {
       const moved = good.connections.at(-1) as BrokerConnection;
       assert.equal(hexOf(moved.received), hexOf(m.bytes(connect, behind)));
     }
-    const first = m.connect({ version: 3, clientId: "moved-3", username: "u", password: "p" });
     assert.ok(bad.connections.length > 0, "the bad one was tried");
-    for (const { received } of bad.connections) assert.equal(hexOf(received), hexOf(first.subarray(0, received.length)), "nothing but CONNECT");
+    for (const { received } of bad.connections) {
+      assert.ok(connects.some((connect) => hexOf(connect.subarray(0, received.length)) === hexOf(received)), `nothing but CONNECT: ${hexOf(received)}`);
+    }
     await rig.settled();
   });
 }

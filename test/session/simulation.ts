@@ -146,9 +146,10 @@ export class Simulation {
       now: () => this.time.now,
       listenerName: "main",
       poolName: "default",
-      choose: (_session, connect) => this.pool.order({ key: connect.clientId, random: random.next }, this.time.now),
+      choose: (session) => this.pool.order({ key: session.clientId, random: random.next }, this.time.now),
       dial: (broker, handler) => this.#dial(broker, handler),
-      brokerFailed: (broker) => broker.failed(this.time.now),
+      brokerFailed: (broker, _why, by) => void (by === undefined ? broker.failed(this.time.now) : broker.suspected(by.clientId, this.time.now)),
+      internalError: (thrown) => { throw thrown; },
       brokerAnswered: (broker) => broker.succeeded(),
       opened: () => {},
       finished: (session) => {
