@@ -98,6 +98,18 @@ describe("Pool.order", () => {
     }));
   }
 
+  test("one client cannot mark a broker that answers others; two different ones in a row, or a failed dial, do", () => {
+    const [broker] = createPool("round_robin", { a: 1, b: 1 }).brokers;
+    assert.ok(broker);
+    for (let round = 0; round < 5; round++) assert.equal(broker.suspected("poison", 0), false);
+    assert.equal(broker.succeeded(), false, "it never counted as failed");
+    assert.equal(broker.suspected("other", 0), false, "a success in between clears it");
+    assert.equal(broker.suspected("third", 0), true);
+    assert.equal(broker.isResting(1), true);
+    assert.equal(broker.succeeded(), true);
+    assert.equal(broker.failed(0), true);
+  });
+
   test("all brokers resting: all are still tried", () => {
     const pool = createPool("round_robin", { a: 1, b: 1 });
     for (const broker of pool.brokers) broker.failed(0);

@@ -48,6 +48,16 @@ function checkBytes(simulation: Simulation): void {
   }
 }
 
+/** Every byte of every client that was served is at its broker, and every byte of that broker at its client. */
+function checkComplete(simulation: Simulation): void {
+  for (const client of simulation.clients) {
+    const [served] = simulation.brokerConnections.filter((connection) => connection.clientId === client.id && connection.isOpen);
+    assert.ok(served, `${client.id} is on no broker`);
+    assert.equal(Buffer.compare(served.received, client.legal), 0, `${client.id}: ${served.received.length} of ${client.legal.length} bytes at its broker`);
+    assert.equal(Buffer.compare(client.received, served.sent), 0, `${client.id} got ${client.received.length} of ${served.sent.length} bytes`);
+  }
+}
+
 const isPrefix = (part: Uint8Array, whole: Uint8Array) => part.length <= whole.length && Buffer.compare(part, whole.subarray(0, part.length)) === 0;
 
 function commonPrefix(a: Uint8Array, b: Uint8Array): number {
@@ -113,12 +123,14 @@ describe("sessions in simulation", () => {
         for (let count = 0; count < 20; count++) {
           const client = simulation.connectClient(true);
           client.send(m.connect({ clientId: client.id, version: client.version }));
-          client.send(m.publish({ version: client.version, topic: client.id }));
+          client.send(m.publish({ version: client.version, topic: client.id, payload: random.bytes(random.pick([0, 100, 9_000])) }));
           simulation.time.runUntil(simulation.time.now + 500);
+          for (const connection of simulation.brokerConnections) if (connection.isOpen && random.chance(0.5)) connection.chatter(random);
         }
         simulation.time.runUntil(simulation.time.now + 15_000);
         for (const client of simulation.clients) assert.equal(client.connackCode, 0, `${client.id} was not let in`);
         checkBytes(simulation);
+        checkComplete(simulation);
         simulation.stop();
         simulation.time.runUntil(simulation.time.now + 2_000);
         checkNothingLeft(simulation);

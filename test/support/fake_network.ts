@@ -40,8 +40,6 @@ export interface Peer {
   closed(byReset: boolean): void;
 }
 
-const WINDOW = 4_096;
-
 /**
  * A connection without a socket, kept to the runtime layer's contract: chunks of any size, a window that fills when the peer does not
  * read, one drain after each refused write, FIN and RST in both directions, `close` once and last.
@@ -65,8 +63,11 @@ export class FakeConnection implements Connection {
   #endSeen = false;
   #ended = false;
   #finSent = false;
+  #isReset = false;
+  readonly #window: number;
 
   constructor(time: VirtualTime, random: SeededRandom, address: string, port: number) {
+    this.#window = random.pick([0, 100, 4_096, 65_536]);
     this.#time = time;
     this.#random = random;
     this.remoteAddress = address;
@@ -78,11 +79,11 @@ export class FakeConnection implements Connection {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.isClosed || this.#ended) return true;
+    if (this.isClosed || this.#ended || this.#isReset) return true;
     if (chunk.length > 0) this.#toPeer.push(chunk);
     this.#waiting += chunk.length;
     this.#soon(() => this.#flush());
-    if (this.#waiting <= WINDOW) return true;
+    if (this.#waiting <= this.#window) return true;
     this.#owesDrain = true;
     return false;
   }
@@ -97,13 +98,14 @@ export class FakeConnection implements Connection {
   }
 
   end(): void {
-    if (this.isClosed || this.#ended) return;
+    if (this.isClosed || this.#ended || this.#isReset) return;
     this.#ended = true;
     this.#soon(() => this.#flush());
   }
 
   reset(): void {
     if (this.isClosed) return;
+    this.#isReset = true;
     this.#soon(() => this.#close(undefined, true));
   }
 
@@ -140,7 +142,7 @@ export class FakeConnection implements Connection {
   }
 
   #flush(): void {
-    if (!this.#peerReads) return;
+    if (!this.#peerReads || this.#isReset) return;
     const pieces = this.#toPeer;
     this.#toPeer = [];
     this.#waiting = 0;
@@ -156,12 +158,12 @@ export class FakeConnection implements Connection {
   }
 
   #deliver(): void {
-    while (!this.#paused && !this.isClosed) {
+    while (!this.#paused && !this.isClosed && !this.#isReset) {
       const piece = this.#inbox.shift();
       if (piece === undefined) break;
       this.handler.data(this, piece);
     }
-    if (this.#paused || this.isClosed || !this.#peerEnded || this.#inbox.length > 0 || this.#endSeen) return;
+    if (this.#paused || this.isClosed || this.#isReset || !this.#peerEnded || this.#inbox.length > 0 || this.#endSeen) return;
     this.#endSeen = true;
     this.handler.end(this);
     if (this.#finSent) this.#close(undefined, false);

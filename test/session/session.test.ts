@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { TICK_MS, TimerWheel } from "../../src/lib/timer_wheel.ts";
+import { fault } from "../../src/mqtt/fault.ts";
+import { Broker } from "../../src/pool/broker.ts";
+import type { Connection, ConnectionHandler, DialHandler } from "../../src/runtime/types.ts";
+import type { SessionContext } from "../../src/session/context.ts";
+import { Session } from "../../src/session/session.ts";
+import * as m from "../support/mqtt_bytes.ts";
+
+/** A connection that takes as much as the test says. */
+class Stub implements Connection {
+  handler!: ConnectionHandler;
+  owner: unknown;
+  readonly remoteAddress = "10.0.0.9";
+  readonly remotePort = 1;
+  bufferedBytes = 0;
+  takes = true;
+  isPaused = false;
+  ended = false;
+  wasReset = false;
+  probes = 0;
+  written: Uint8Array = new Uint8Array(0);
+  write(chunk: Uint8Array): boolean {
+    this.written = m.bytes(this.written, chunk);
+    return this.takes;
+  }
+  pause(): void { this.isPaused = true; }
+  resume(): void { this.isPaused = false; }
+  end(): void { this.ended = true; }
+  reset(): void { this.wasReset = true; }
+  setKeepAlive(): void { this.probes++; }
+}
+
+/** A session that is relaying, in a time of its own. */
+function openSession(version: 4 | 5, keepAliveSeconds: number) {
+  const wheel = new TimerWheel(1_000);
+  let now = 1_000;
+  const broker = new Broker({ name: "b:1883", scheme: "mqtt", host: "b", port: 1883, weight: 1, username: undefined, password: undefined, passwordFile: undefined });
+  let dialed: DialHandler | undefined;
+  const errors: unknown[] = [];
+  const context: SessionContext = {
+    limits: {
+      connectionsMax: 10, connectTimeoutMs: 10_000, connectSizeMax: 65_536, packetSizeMax: 100_000, handshakeTimeoutMs: 10_000,
+      dialTimeoutMs: 5_000, answerTimeoutMs: 15_000, bufferSizeMax: 2_000, stallTimeoutMs: 5_000, drainTimeoutMs: 10_000,
+    },
+    wheel, now: () => now, listenerName: "l", poolName: "p",
+    choose: () => [broker],
+    dial: (_broker, handler) => { dialed = handler; return { cancel() {} }; },
+    brokerFailed() {}, brokerAnswered() {}, opened() {}, finished() {},
+    internalError: (thrown) => errors.push(thrown),
+  };
+  const client = new Stub();
+  const upstream = new Stub();
+  const session = new Session(context, client);
+  client.handler.data(client, m.connect({ version, keepAliveSeconds }));
+  dialed?.opened(upstream);
+  upstream.handler.data(upstream, m.connack({ version }));
+  assert.equal(session.machine.state, "relaying");
+  const pass = (milliseconds: number, each: () => void = () => {}) => {
+    for (const end = now + milliseconds; now < end; ) {
+      now += TICK_MS;
+      each();
+      wheel.advance(now);
+    }
+  };
+  return { session, client, upstream, pass, errors };
+}
+
+const causeOf = (session: Session) => (typeof session.machine.cause === "object" ? session.machine.cause.code : session.machine.cause);
+
+describe("Session", () => {
+  test("a client that takes a little now and then is slow, not stalled; one that takes nothing is closed after stall_timeout", () => {
+    const { session, client, upstream, pass } = openSession(4, 0);
+    client.takes = false;
+    client.bufferedBytes = 100_000;
+    upstream.handler.data(upstream, m.publish({ payload: new Uint8Array(1_000) }));
+    assert.equal(upstream.isPaused, true);
+    pass(60_000, () => { client.bufferedBytes -= 10; });
+    assert.equal(session.machine.state, "relaying");
+    pass(12_000);
+    assert.equal(causeOf(session), "client_stalled");
+  });
+
+  test("what a client said while its broker stalled counts for its keep-alive", () => {
+    const { session, client, upstream, pass } = openSession(4, 2);
+    upstream.takes = false;
+    upstream.bufferedBytes = 10;
+    client.handler.data(client, m.publish());
+    assert.equal(client.isPaused, true);
+    pass(4_000);
+    upstream.handler.drain(upstream);
+    pass(2_500);
+    assert.equal(session.machine.state, "relaying");
+    pass(1_500);
+    assert.equal(causeOf(session), "keep_alive_timeout");
+  });
+
+  test("the broker's own DISCONNECT is the last word: none of ours follows when sluice stops", () => {
+    const { session, client, upstream } = openSession(5, 0);
+    upstream.handler.data(upstream, m.disconnect({ version: 5, code: 0x9d }));
+    session.step({ type: "drain", fault: fault("shutting_down", "stopping") });
+    assert.deepEqual(client.written, m.bytes(m.connack({ version: 5 }), m.disconnect({ version: 5, code: 0x9d })));
+    assert.ok(client.ended && upstream.ended);
+  });
+
+  test("sluice's DISCONNECT stands behind the rest of a packet that is half sent", () => {
+    const { session, client, upstream } = openSession(5, 0);
+    const packet = m.publish({ version: 5, payload: "0123456789" });
+    upstream.handler.data(upstream, packet.subarray(0, 9));
+    session.step({ type: "drain", fault: fault("shutting_down", "stopping") });
+    assert.equal(client.ended, false);
+    upstream.handler.data(upstream, m.bytes(packet.subarray(9), m.pingresp()));
+    assert.deepEqual(client.written, m.bytes(m.connack({ version: 5 }), packet, m.hex("e0 02 8b 00")));
+    assert.ok(client.ended);
+  });
+
+  test("without keep-alive the kernel probes both peers after a minute; with one it does not", () => {
+    for (const [keepAlive, probes] of [[0, 1], [300, 0]] as const) {
+      const { client, upstream, pass } = openSession(4, keepAlive);
+      pass(200_000);
+      assert.deepEqual([client.probes, upstream.probes], [probes, probes]);
+    }
+  });
+
+  test("an exception at a deadline is reported and ends this session alone", () => {
+    const { client, upstream, pass, errors } = openSession(4, 1);
+    client.end = () => { throw new Error("broken"); };
+    pass(3_000);
+    assert.equal(errors.length, 1);
+    assert.ok(client.wasReset && upstream.wasReset);
+  });
+});
