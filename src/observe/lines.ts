@@ -26,11 +26,19 @@ export function prettyLine({ wallClock, level, event, text, fields }: Entry, pai
   return `${paint("dim", clock(wallClock))} ${paint(styleOf(level, event), event)}  ${label}${text}${rest === "" ? "" : paint("dim", ` ${rest}`)}`;
 }
 
-/** Numbers are told apart by their key: a "5" in a message may be anything. */
-const NUMBERS_IN_MESSAGES: ReadonlySet<string> = new Set(["client.port", "mqtt.version", "similar"]);
+/** How messages say a field, if they do. Every other field is always shown: its value may stand in a message by chance. */
+const AS_SAID: Readonly<Record<string, (value: string) => string>> = {
+  "client.id": (value) => value,
+  "client.address": (value) => value,
+  "client.port": (value) => `:${value}`,
+  "mqtt.version": (value) => `(MQTT ${value})`,
+  broker: (value) => value,
+  similar: (value) => `${value} similar`,
+};
 
 function isSaid(key: string, value: string, text: string): boolean {
-  return (NUMBERS_IN_MESSAGES.has(key) || !/^(\d*|true|false)$/.test(value)) && text.includes(value);
+  const said = AS_SAID[key];
+  return said !== undefined && text.includes(said(value));
 }
 
 function styleOf(level: LogLevel, event: EventName): Style {

@@ -75,6 +75,15 @@ describe("createLog, pretty", () => {
     assert.match(lines[0]!, /^\d\d:04:31 client\.open  sensor-7 from 10\.0\.0\.9:51234 → 10\.0\.0\.5:1883 \(MQTT 5\)  listener="front door" bytes_in=5$/);
   });
 
+  test("a value that stands in the message by chance is not lost", () => {
+    const { log, lines } = setUp({ format: "pretty" });
+    const fields = { "client.id": "sensor-7", "client.address": "10.3.1.1", "client.port": 51_234, pool: "e", reason: "closed" };
+    log.info("client.close", "sensor-7 from 10.3.1.1:51234: the client closed in 5 s", { ...fields, "mqtt.version": "5" });
+    log.info("client.close", "sensor-7 from 10.3.1.1:51234: the client closed", { ...fields, "mqtt.version": "3.1" });
+    assert.match(lines[0]!, /in 5 s  pool=e reason=closed mqtt\.version=5$/);
+    assert.match(lines[1]!, /closed  pool=e reason=closed mqtt\.version=3\.1$/);
+  });
+
   test("warnings and errors say what they are, also without colours", () => {
     const { log, lines } = setUp({ format: "pretty" });
     log.warn("broker.down", "b");
