@@ -23,7 +23,7 @@ type Positions = Map<string, string>;
 function collect(nodes: readonly (AST.TOMLKeyValue | AST.TOMLTable)[], above: KeyPath, positions: Positions): void {
   for (const node of nodes) {
     if (node.type === "TOMLTable") {
-      note(node.resolvedKey, node, positions);
+      node.resolvedKey.forEach((_, index) => note(node.resolvedKey.slice(0, index + 1), node, positions));
       collect(node.body, node.resolvedKey, positions);
       continue;
     }

@@ -5,8 +5,9 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   let bestDistance = 1 + Math.max(1, Math.floor(wanted.length / 3));
   for (const candidate of candidates) {
     const near = editDistance(wanted, candidate.toLowerCase());
-    // A word that was cut short or written out ("password" for "password_file") is nearer than its letters say.
-    const distance = wanted.length >= 4 && candidate.startsWith(wanted) ? Math.min(near, 1) : near;
+    // A word that was cut short or written out ("password" for "password_file", "certificate" for "cert") is nearer than its letters say.
+    const [short, long] = wanted.length < candidate.length ? [wanted, candidate] : [candidate, wanted];
+    const distance = short.length >= 4 && long.startsWith(short) ? Math.min(near, 1) : near;
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;

@@ -11,7 +11,7 @@ test("editDistance counts insertions, deletions, replacements and swaps", () => 
 });
 
 test("suggest names what is near, and nothing when nothing is", () => {
-  const words = ["check", "schema", "demo", "version", "password_file"];
-  assert.deepEqual(["chek", "shcema", "DEMO", "versoin", "password"].map((word) => suggest(word, words)), ["check", "schema", "demo", "version", "password_file"]);
+  const words = ["check", "schema", "demo", "version", "password_file", "cert"];
+  assert.deepEqual(["chek", "shcema", "DEMO", "versoin", "password", "certificate"].map((word) => suggest(word, words)), ["check", "schema", "demo", "version", "password_file", "cert"]);
   for (const word of ["broker", "", "x", "localhost"]) assert.equal(suggest(word, words), undefined, word);
 });

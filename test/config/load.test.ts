@@ -59,6 +59,12 @@ brokers = ["x", "x"]
     assert.equal(missing?.place, "sluice.toml:1:1");
   });
 
+  test("a table that is unknown has the line of its header, or of the first below it", async () => {
+    const places = async (toml: string) => (await problemsOf(toml)).map(({ place, reason }) => [place, reason]);
+    assert.deepEqual((await places("\n[pool.default]\nbrokers = ['b']\n"))[0], ["sluice.toml:2:1", "unknown key pool"]);
+    assert.deepEqual((await places("[log]\n\n[[listener]]\nlisten = ':1'\n"))[0], ["sluice.toml:3:1", "unknown key listener"]);
+  });
+
   test("a file that is not TOML: line and column, and nothing of its text", async () => {
     const [problem] = await problemsOf('[pools.default]\nbrokers = ["mqtt://u:secret@b" "x"]\n');
     assert.match(problem?.place ?? "", /^sluice\.toml:2:\d+$/);
