@@ -1,6 +1,6 @@
 export const COMMANDS = {
   run: { usage: "[options] [broker ...]", help: "the proxy; a broker is a URL or host[:port]", positionalsMax: Infinity },
-  check: { usage: "check [options] [file]", help: "check everything run would need, without starting", positionalsMax: 1 },
+  check: { usage: "check [options] [file]", help: "check everything the proxy would need, without starting", positionalsMax: 1 },
   schema: { usage: "schema", help: "print the JSON Schema of the TOML file", positionalsMax: 0 },
   demo: { usage: "demo [options]", help: "see it work: two brokers, the proxy and devices, all in one process", positionalsMax: 0 },
   version: { usage: "version", help: "print the version", positionalsMax: 0 },
@@ -15,8 +15,6 @@ export interface OptionSpec {
   /** What the help calls the value; absent: a switch. */
   readonly value?: string;
   readonly repeatable?: true;
-  /** The key of the TOML file that it sets. */
-  readonly key?: string;
   readonly commands: readonly CommandName[];
   readonly help: string;
 }
@@ -26,20 +24,20 @@ const talking = ["run", "check", "demo"] as const;
 const every = ["run", "check", "schema", "demo", "version"] as const;
 
 export const OPTIONS = [
-  { name: "listen", short: "l", value: "url", repeatable: true, key: "listeners", commands: running, help: "accept clients here, repeatable (default mqtt://:1883)" },
-  { name: "to", short: "t", value: "url", repeatable: true, key: "pools.default.brokers", commands: running, help: "a broker, repeatable (the same as a positional one)" },
-  { name: "balance", short: "b", value: "name", key: "pools.default.balance", commands: running, help: "round_robin | least_connections | random | client_id" },
-  { name: "cert", value: "file", key: "listeners.tls.cert", commands: running, help: "certificate for mqtts:// listeners, PEM" },
-  { name: "key", value: "file", key: "listeners.tls.key", commands: running, help: "its private key" },
-  { name: "ca", value: "file", key: "pools.default.tls.ca", commands: running, help: "trust this CA for mqtts:// brokers (default: the system's)" },
-  { name: "insecure", key: "pools.default.tls.insecure", commands: running, help: "do not verify the certificates of brokers" },
+  { name: "listen", short: "l", value: "url", repeatable: true, commands: running, help: "accept clients here, repeatable (default mqtt://:1883)" },
+  { name: "to", short: "t", value: "url", repeatable: true, commands: running, help: "a broker, repeatable (the same as a positional one)" },
+  { name: "balance", short: "b", value: "name", commands: running, help: "round_robin | least_connections | random | client_id" },
+  { name: "cert", value: "file", commands: running, help: "certificate for mqtts:// listeners, PEM" },
+  { name: "key", value: "file", commands: running, help: "its private key" },
+  { name: "ca", value: "file", commands: running, help: "trust this CA for mqtts:// brokers (default: the system's)" },
+  { name: "insecure", commands: running, help: "do not verify the certificates of brokers" },
   { name: "config", short: "c", value: "file", commands: running, help: "TOML file under the flags: a flag wins over its key" },
   { name: "print-config", commands: ["run"], help: "print the TOML that equals this command line, and exit" },
-  { name: "log-level", value: "level", key: "log.level", commands: running, help: "debug | info | warn | error" },
-  { name: "log-format", value: "format", key: "log.format", commands: running, help: "auto | pretty | json" },
-  { name: "color", value: "when", key: "log.color", commands: talking, help: "auto | always | never" },
-  { name: "quiet", short: "q", key: "log.level", commands: running, help: "errors only, and no banner" },
-  { name: "verbose", short: "v", key: "log.level", commands: running, help: "the same as --log-level debug" },
+  { name: "log-level", value: "level", commands: running, help: "debug | info | warn | error" },
+  { name: "log-format", value: "format", commands: running, help: "auto | pretty | json" },
+  { name: "color", value: "when", commands: talking, help: "auto | always | never" },
+  { name: "quiet", short: "q", commands: running, help: "errors only, and no banner" },
+  { name: "verbose", short: "v", commands: running, help: "the same as --log-level debug" },
   { name: "for", value: "duration", commands: ["demo"], help: 'end by itself after so long, such as "10s"' },
   { name: "help", short: "h", commands: every, help: "show this" },
   { name: "version", commands: ["run"], help: "print the version" },

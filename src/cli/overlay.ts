@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { FlagPlaces } from "../config/load.ts";
 import { pathText, type ConfigProblem, type KeyPath } from "../config/problem.ts";
+import { printable } from "../lib/text.ts";
 import { usage, type CommandLine } from "./arguments.ts";
 import type { OptionName } from "./options.ts";
 
@@ -18,8 +19,7 @@ export interface Overlay {
 /** Lays the flags over the document, in place: a flag wins over its key. */
 export function overlayFlags(options: CommandLine["options"], brokers: readonly string[], document: Table): FlagPlaces | ConfigProblem {
   const overlay: Overlay = { options, brokers, document, places: new Map() };
-  const problem = overlayLog(overlay) ?? overlayListeners(overlay) ?? overlayCertificate(overlay);
-  overlayPool(overlay);
+  const problem = overlayLog(overlay) ?? overlayListeners(overlay) ?? overlayCertificate(overlay) ?? overlayPool(overlay);
   return problem ?? overlay.places;
 }
 
@@ -55,12 +55,15 @@ function overlayCertificate(overlay: Overlay): ConfigProblem | undefined {
     overlay.places.set(pathText(path), flag.spelling);
     set(overlay, path, "cert", "cert", absolute(overlay, "cert"));
     set(overlay, path, "key", "key", absolute(overlay, "key"));
+    const { cert, key } = tableAt(overlay.document, path);
+    const missing = cert === undefined ? "cert" : key === undefined ? "key" : undefined;
+    if (missing) return usage(flag.spelling, `${flag.spelling} is given without --${missing}`, `add --${missing} <file>`);
     used++;
   }
   return used > 0 ? undefined : usage(flag.spelling, `${flag.spelling} has no effect: expected an mqtts:// listener`, "add --listen mqtts://:8883");
 }
 
-function overlayPool(overlay: Overlay): void {
+function overlayPool(overlay: Overlay): ConfigProblem | undefined {
   const pools = overlay.document["pools"];
   // The same rule as for listeners: "default", or the only pool.
   const names = isTable(pools) ? Object.keys(pools) : [];
@@ -71,11 +74,17 @@ function overlayPool(overlay: Overlay): void {
     tableAt(overlay.document, path)["brokers"] = brokers;
     overlay.places.set(pathText([...path, "brokers"]), to?.spelling ?? "command line");
   }
+  const flag = overlay.options.get("balance") ?? overlay.options.get("ca") ?? overlay.options.get("insecure");
+  if (flag && brokers.length === 0 && names.length > 1 && !names.includes("default")) {
+    const reason = `cannot tell which pool ${flag.spelling} is for: there are several pools (${names.join(", ")}), and none is called "default"`;
+    return usage(flag.spelling, printable(reason), `write it into the file, such as under [${pathText(["pools", names[0]!])}]`);
+  }
   set(overlay, path, "balance", "balance");
   const tls = overlay.options.get("ca") ?? overlay.options.get("insecure");
   if (tls) overlay.places.set(pathText([...path, "tls"]), tls.spelling);
   set(overlay, [...path, "tls"], "ca", "ca", absolute(overlay, "ca"));
   if (overlay.options.has("insecure")) set(overlay, [...path, "tls"], "insecure", "insecure", true);
+  return undefined;
 }
 
 /** Sets one key if its flag was given, to the flag's value unless another is said. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { describe, test } from "node:test";
-import { OPTIONS, type OptionSpec } from "../../src/cli/options.ts";
 import { play } from "./fake_runtime.ts";
 
 const FILE = `[log]
@@ -96,6 +95,19 @@ describe("a flag wins over its key", () => {
     });
   }
 
+  test("of several pools without a default one, none: said at the flag", async () => {
+    const toml = '[[listeners]]\nlisten = ":1"\npool = "a"\n[pools.a]\nbrokers = ["mqtts://a"]\n[pools.b]\nbrokers = ["mqtts://b"]\n';
+    for (const words of [["-b", "random"], ["--ca", "ca.pem"], ["--insecure"]]) {
+      const { code, error } = await play(["-c", "two.toml", ...words, "--print-config"], { files: { "two.toml": toml } });
+      assert.equal(code, 64);
+      assert.equal(error.length, 2, error.join("\n"));
+      assert.match(error[0] ?? "", new RegExp(`^error: ${words[0]}: .*several pools \\(a, b\\), and none is called "default"`));
+      assert.match(error[1] ?? "", /\[pools\.a\]/);
+    }
+    const named = await play(["-c", "two.toml", "-b", "random", "--to", "c"], { files: { "two.toml": toml } });
+    assert.deepEqual(named.options?.configuration.pools.map(({ name, balance }) => [name, balance]), [["a", "round_robin"], ["b", "round_robin"], ["default", "random"]]);
+  });
+
   test("the only pool takes the flags, whatever its name", async () => {
     const { options } = await play(["-c", "f.toml", "--to", "x"], { files: { "f.toml": '[pools.factory]\nbalance = "random"\nbrokers = ["a"]\n' } });
     assert.deepEqual(options?.configuration.pools.map(({ name, balance, brokers }) => [name, balance, brokers.map((broker) => broker.name)]), [["factory", "random", ["x:1883"]]]);
@@ -108,7 +120,8 @@ describe("what flags may not say", () => {
     [["b", "-l", "ws://:1"], 64, /error: -l: cannot use "ws:\/\/:1" as listeners\[0\]\.listen: expected mqtt:\/\/ or mqtts:\/\//],
     [["b", "-l", "mqtts://:1"], 64, /-l: listener "mqtts:\/\/:1" has no certificate/],
     [["b", "--cert", "c", "--key", "k"], 64, /--cert: --cert has no effect: expected an mqtts:\/\/ listener/],
-    [["b", "-l", "mqtts://:1", "--cert", "c"], 64, /--cert: listeners\[0\]\.tls\.key is missing/],
+    [["b", "-l", "mqtts://:1", "--cert", "c"], 64, /--cert: .* without --key\n +add --key <file>/],
+    [["b", "-l", "mqtts://:1", "--key", "k"], 64, /--key: .* without --cert\n +add --cert <file>/],
     [["b", "--insecure"], 64, /--insecure: pools\.default\.tls has no effect/],
     [["b", "--balance", "round-robin"], 64, /--balance: cannot use "round-robin".*\n.*"round_robin"/],
     [["b", "--log-level", "inof"], 64, /--log-level: cannot use "inof"/],
@@ -142,12 +155,4 @@ describe("what flags may not say", () => {
     assert.equal(code, 78);
     assert.match(error.join("\n"), /f\.toml:1:1: cannot use 3 as log: expected a table/);
   });
-});
-
-test("every key that a flag names is in the example", async () => {
-  const { readFile } = await import("node:fs/promises");
-  const example = await readFile("config.example.toml", "utf8");
-  for (const { name, key } of OPTIONS as readonly OptionSpec[]) {
-    if (key !== undefined && name !== "quiet" && name !== "verbose") assert.match(example, new RegExp(`\\b${key.split(".").at(-1)}\\b`), name);
-  }
 });
