@@ -59,6 +59,6 @@ export async function createProxy(input: ConfigInput, events: ProxyEvents = {}):
   const log = events.log ?? (input.log === undefined ? SILENT : createLog(configuration.log, runtime.system));
   const server = createProxyServer({ runtime, configuration, material, log, onOpen: events.onOpen, onClose: events.onClose });
   const failure = await server.start();
-  if (failure !== undefined) throw new Error(`cannot listen on ${failure.address}: ${failure.error.message}`);
+  if (failure !== undefined) throw new Error(`cannot ${failure.error.message}`, { cause: failure.error });
   return server;
 }

@@ -1,6 +1,5 @@
 /**
- * One error value for everything that can go wrong with a session: what, whose fault, whether another broker may do better,
- * and what the client is told. Hostile bytes end in one of these, never in an exception.
+ * One error value for everything that can go wrong with a session: what, whose fault, and what the client is told. Hostile bytes end in one of these, never in an exception.
  */
 
 export type Version = 3 | 4 | 5;

@@ -45,21 +45,21 @@ export function describeEnd(session: Session): SessionEnd {
   return {
     ...describeSession(session),
     durationMs: Math.round(session.context.now() - session.startedAt),
-    bytesUpstream: session.bytesUp,
-    bytesDownstream: session.bytesDown,
-    packetsUpstream: session.up?.packets ?? 0,
-    packetsDownstream: session.down?.packets ?? 0,
+    bytesUpstream: session.bytesUpstream,
+    bytesDownstream: session.bytesDownstream,
+    packetsUpstream: session.upstream?.packets ?? 0,
+    packetsDownstream: session.downstream?.packets ?? 0,
     ...describeCause(session, session.machine.cause ?? "client_closed"),
   };
 }
 
 function describeCause(session: Session, cause: EndCause): { reason: string; detail: string } {
   if (cause === "client_closed") {
-    if (session.up?.finished) return { reason: "client_disconnect", detail: "the client sent DISCONNECT" };
+    if (session.upstream?.finished) return { reason: "client_disconnect", detail: "the client sent DISCONNECT" };
     return { reason: "client_closed", detail: "the client closed without DISCONNECT" };
   }
   if (cause === "broker_closed") {
-    if (session.down?.finished) return { reason: "broker_disconnect", detail: "the broker sent DISCONNECT" };
+    if (session.downstream?.finished) return { reason: "broker_disconnect", detail: "the broker sent DISCONNECT" };
     return { reason: "broker_closed", detail: "the broker closed" };
   }
   return { reason: cause.code, detail: cause.detail };

@@ -21,10 +21,10 @@ export const READING_CONNECT = clientHandler((session, chunk) => {
 
 /** The client, between CONNECT and CONNACK: what it sends already is checked, kept and sent on later ([MQTT-3.1.4-5] lets it). */
 export const HOLDING = clientHandler((session, chunk) => {
-  const up = session.up as FrameFollower;
-  const bytes = up.join(chunk);
-  session.hold(bytes.subarray(0, up.follow(bytes)));
-  if (up.fault !== undefined) session.step({ type: "violated", fault: up.fault });
+  const upstream = session.upstream as FrameFollower;
+  const bytes = upstream.join(chunk);
+  session.hold(bytes.subarray(0, upstream.follow(bytes)));
+  if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 
 /** The broker, until its CONNACK is whole; AUTH may come before it in MQTT 5. */
@@ -41,7 +41,7 @@ export const AWAITING_CONNACK = brokerHandler((session, chunk) => {
 
 /** Enhanced authentication (MQTT 5 section 4.12): the exchange is the client's and this broker's alone from now on. */
 function passAuthentication(session: Session, frame: Uint8Array): void {
-  session.passDown(frame);
+  session.passDownstream(frame);
   session.step({ type: "committed" });
   session.releaseHeld();
 }
@@ -49,7 +49,7 @@ function passAuthentication(session: Session, frame: Uint8Array): void {
 function answered(session: Session, frame: Uint8Array, rest: Uint8Array): void {
   const connack = readConnack(frame, session.version as Version);
   if ("detail" in connack) return session.attemptFailed(connack);
-  session.passDown(frame);
+  session.passDownstream(frame);
   if (connack.code !== 0) return session.brokerRefused(connack.code);
   session.startRelay(connack);
   if (rest.length > 0 && session.broker !== undefined) session.broker.handler.data(session.broker, rest);

@@ -9,28 +9,28 @@ import { brokerHandler, clientHandler } from "./sides.ts";
  */
 export const RELAYING_CLIENT = clientHandler((session, chunk) => {
   session.heardAt = session.context.wheel.now;
-  const up = session.up as FrameFollower;
-  const bytes = up.join(chunk);
-  const count = up.follow(bytes);
-  session.bytesUp += count;
+  const upstream = session.upstream as FrameFollower;
+  const bytes = upstream.join(chunk);
+  const count = upstream.follow(bytes);
+  session.bytesUpstream += count;
   if (!(session.broker as Connection).write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("broker");
-  if (up.fault !== undefined) session.step({ type: "violated", fault: up.fault });
+  if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 
 export const RELAYING_BROKER = brokerHandler((session, chunk) => {
-  const down = session.down as FrameFollower;
-  const bytes = down.join(chunk);
-  const count = down.follow(bytes);
-  session.bytesDown += count;
+  const downstream = session.downstream as FrameFollower;
+  const bytes = downstream.join(chunk);
+  const count = downstream.follow(bytes);
+  session.bytesDownstream += count;
   if (!session.client.write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("client");
-  if (down.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", down.fault.detail) });
+  if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
 });
 
 /** The broker, while the rest of one packet is awaited behind which our own DISCONNECT shall stand. */
 export const LAST_FRAME = brokerHandler((session, chunk) => {
-  const down = session.down as FrameFollower;
-  const bytes = chunk.subarray(0, down.bodyLeft);
-  down.follow(bytes);
-  session.passDown(bytes);
-  if (down.bodyLeft === 0) session.sayGoodbye();
+  const downstream = session.downstream as FrameFollower;
+  const bytes = chunk.subarray(0, downstream.bodyLeft);
+  downstream.follow(bytes);
+  session.passDownstream(bytes);
+  if (downstream.bodyLeft === 0) session.sayGoodbye();
 });

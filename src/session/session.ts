@@ -36,12 +36,12 @@ export class Session implements Timed, DialHandler {
   clientId = "";
   /** True once CONNACK with success was passed on. */
   isOpen = false;
-  up: FrameFollower | undefined = undefined;
-  down: FrameFollower | undefined = undefined;
+  upstream: FrameFollower | undefined = undefined;
+  downstream: FrameFollower | undefined = undefined;
   /** Collects CONNECT, then CONNACK; nothing afterwards. */
   collector: FrameCollector | undefined;
-  bytesUp = 0;
-  bytesDown = 0;
+  bytesUpstream = 0;
+  bytesDownstream = 0;
   /** When the client was last heard, on the wheel's clock. */
   heardAt: number;
   /** 1.5 times the effective keep-alive; 0: no limit. */
@@ -118,9 +118,9 @@ export class Session implements Timed, DialHandler {
     this.version = connect.version;
     this.clientId = connect.clientId;
     this.collector = undefined;
-    this.up = new FrameFollower(CLIENT_RULES[connect.version], this.context.limits.packetSizeMax);
-    this.up.packets = 1;
-    this.bytesUp = connect.frame.length;
+    this.upstream = new FrameFollower(CLIENT_RULES[connect.version], this.context.limits.packetSizeMax);
+    this.upstream.packets = 1;
+    this.bytesUpstream = connect.frame.length;
     this.#answerBy = this.#wheel.now + this.context.limits.answerTimeoutMs;
     this.client.handler = HOLDING;
     this.step({ type: "connect", version: connect.version });
@@ -193,7 +193,7 @@ export class Session implements Timed, DialHandler {
   /** Keeps what a client sends between CONNECT and CONNACK. */
   hold(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.bytesUp += bytes.length;
+    this.bytesUpstream += bytes.length;
     (this.#held ??= new ByteBuffer()).append(bytes);
     if (this.#holdsTooMuch) this.client.pause();
   }
@@ -217,8 +217,8 @@ export class Session implements Timed, DialHandler {
     const connect = this.#connect as Connect;
     this.clientId ||= connack.assignedClientId ?? "";
     this.idleMs = (connack.serverKeepAliveSeconds ?? connect.keepAliveSeconds) * 1500; // one and a half times: [MQTT-3.1.2-22]
-    this.down = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
-    this.down.packets = 1;
+    this.downstream = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
+    this.downstream.packets = 1;
     this.collector = undefined;
     (this.broker as Connection).handler = RELAYING_BROKER;
     this.context.brokerAnswered(this.chosen as Broker);
@@ -241,8 +241,8 @@ export class Session implements Timed, DialHandler {
   }
 
   /** A broker's packet, or the rest of one, outside of the hot path. */
-  passDown(bytes: Uint8Array): void {
-    this.bytesDown += bytes.length;
+  passDownstream(bytes: Uint8Array): void {
+    this.bytesDownstream += bytes.length;
     this.write("client", bytes);
   }
 
@@ -293,13 +293,13 @@ export class Session implements Timed, DialHandler {
   }
 
   #disconnectAtBoundary(why: Fault): void {
-    if (!this.down?.finished) this.goodbye = disconnectPacket(this.version as Version, why.code); // the broker's own was the last
+    if (!this.downstream?.finished) this.goodbye = disconnectPacket(this.version as Version, why.code); // the broker's own was the last
     if (this.goodbye === undefined || this.#atBoundary) return this.sayGoodbye();
     if (this.broker !== undefined) this.broker.handler = LAST_FRAME;
   }
 
   get #atBoundary(): boolean {
-    return this.down === undefined || (this.down.bodyLeft === 0 && !this.down.finished);
+    return this.downstream === undefined || (this.downstream.bodyLeft === 0 && !this.downstream.finished);
   }
 
   sayGoodbye(): void {
