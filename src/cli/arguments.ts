@@ -30,7 +30,12 @@ const MARK = "\x01";
 export function readArguments(words: readonly string[]): CommandLine | ConfigProblem {
   const scan = scanWords(words);
   if ("reason" in scan) return scan;
-  const first = scan.firstIsWord ? scan.positionals[0] : undefined;
+  let first = scan.firstIsWord ? scan.positionals[0] : undefined;
+  if (first === "help") {
+    scan.positionals.shift();
+    first = scan.positionals[0];
+    scan.options.set("help", { spelling: "help", values: [] });
+  }
   const command: CommandName = first !== undefined && isCommand(first) ? first : "run";
   const positionals = command === "run" ? scan.positionals : scan.positionals.slice(1);
   const line = parseMarked(command, positionals, scan);
@@ -43,6 +48,8 @@ function isCommand(word: string): word is Exclude<CommandName, "run"> {
 
 function scanWords(words: readonly string[]): Scan | ConfigProblem {
   const scan: Scan = { positionals: [], firstIsWord: false, options: new Map() };
+  // Only a guess, because flags may stand in front of it: good enough for suggestions.
+  const command = words.find(isCommand) ?? "run";
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
     if (word === "--") {
@@ -55,28 +62,32 @@ function scanWords(words: readonly string[]): Scan | ConfigProblem {
       continue;
     }
     const taken = word.startsWith("--") ? takeLong(scan, word, words[index + 1]) : takeShort(scan, word, words[index + 1]);
+    if (typeof taken === "object" && "unknown" in taken) return unknownOption(taken.unknown, command);
     if (typeof taken !== "number") return taken;
     index += taken;
   }
   return scan;
 }
 
-/** `--name`, `--name value` or `--name=value`: how many further words it took, or what is wrong. */
-function takeLong(scan: Scan, word: string, next: string | undefined): number | ConfigProblem {
+/** How many further words it took, or what is wrong. */
+type Taken = number | { readonly unknown: string } | ConfigProblem;
+
+/** `--name`, `--name value` or `--name=value`. */
+function takeLong(scan: Scan, word: string, next: string | undefined): Taken {
   const equals = word.indexOf("=");
   const spelling = equals < 0 ? word : word.slice(0, equals);
   const spec = specs.find((option) => `--${option.name}` === spelling);
-  if (!spec) return unknownOption(spelling);
+  if (!spec) return { unknown: spelling };
   return take(scan, spec, spelling, equals < 0 ? undefined : word.slice(equals + 1), next);
 }
 
 /** `-q`, `-qv`, `-l value`, `-lvalue` or `-l=value`. */
-function takeShort(scan: Scan, word: string, next: string | undefined): number | ConfigProblem {
-  if (specs.some((option) => option.name === word.slice(1).split("=")[0])) return unknownOption(word.split("=")[0]!);
+function takeShort(scan: Scan, word: string, next: string | undefined): Taken {
+  if (specs.some((option) => option.name === word.slice(1).split("=")[0])) return { unknown: word.split("=")[0]! };
   for (let at = 1; at < word.length; at++) {
     const spelling = `-${word[at]}`;
     const spec = specs.find((option) => option.short === word[at]);
-    if (!spec) return unknownOption(spelling);
+    if (!spec) return { unknown: spelling };
     const rest = word.slice(at + 1);
     if (spec.value !== undefined || rest.startsWith("=")) {
       return take(scan, spec, spelling, rest === "" ? undefined : rest.replace(/^=/, ""), next);
@@ -90,16 +101,16 @@ function takeShort(scan: Scan, word: string, next: string | undefined): number |
 function take(scan: Scan, spec: OptionSpec, spelling: string, attached: string | undefined, next: string | undefined): number | ConfigProblem {
   const name = spec.name as OptionName;
   const before = scan.options.get(name);
-  if (before && spec.value !== undefined && !spec.repeatable) return usage(spelling, `${spelling} is given twice: expected it once`);
+  if (before && spec.value !== undefined && !spec.repeatable) return usage(spelling, "given twice: expected it once");
   const entry = before ?? { spelling, values: [] };
   scan.options.set(name, entry);
   if (spec.value === undefined) {
-    return attached === undefined ? 0 : usage(spelling, `${spelling} takes no value, got ${JSON.stringify(printable(attached))}`, `write ${spelling}`);
+    return attached === undefined ? 0 : usage(spelling, `takes no value, got ${JSON.stringify(printable(attached))}`, `write ${spelling}`);
   }
   const value = attached ?? (next !== undefined && isFlag(next) ? undefined : next);
   if (value === undefined || value === "") {
     const suggestion = next !== undefined && attached === undefined && value === undefined ? `for the value "${printable(next)}" write --${spec.name}=${printable(next)}` : undefined;
-    return usage(spelling, `${spelling} needs a value: expected <${spec.value}>${value === "" ? ', got ""' : ""}`, suggestion);
+    return usage(spelling, `needs a value: expected <${spec.value}>${value === "" ? ', got ""' : ""}`, suggestion);
   }
   entry.values.push(value);
   return attached === undefined ? 1 : 0;
@@ -130,17 +141,24 @@ function unmark(value: unknown): string {
   return String(value).slice(MARK.length);
 }
 
+/** What other programs call their main command. Ours has no word, and none of these is likely the name of a broker. */
+const NO_COMMANDS: ReadonlySet<string> = new Set(["run", "start", "serve"]);
+
 /** What the words say together that they may not. */
 function findProblem({ command, positionals, options }: CommandLine, first: string | undefined): ConfigProblem | undefined {
   if (command === "run" && first !== undefined && !options.has("help")) {
-    const near = /^[a-z]+\d?$/i.test(first) ? suggest(first, [...Object.keys(COMMANDS), "help"]) : undefined;
-    if (near === "help") return usage("command line", `unknown command "${first}"`, `type "sluice --help"`);
-    if (near !== undefined && first !== near) return usage("command line", `unknown command "${first}"`, `did you mean "sluice ${near}"? for a broker of that name write mqtt://${first}`);
+    if (NO_COMMANDS.has(first)) {
+      return usage("command line", `unknown command "${first}"`, `leave it out: "sluice ${COMMANDS.run.usage}" is the proxy; for a broker of that name write mqtt://${first}`);
+    }
+    const near = /^[a-z]+\d?$/i.test(first) ? suggest(first, Object.keys(COMMANDS)) : undefined;
+    // What goes on longer behind a command's name ("demobroker") is rather a host.
+    const isHost = near === undefined || near === first || (first.startsWith(near) && first.length > near.length + 1);
+    if (!isHost) return usage("command line", `unknown command "${first}"`, `did you mean "sluice ${near}"? for a broker of that name write mqtt://${first}`);
   }
   for (const [name, { spelling }] of options) {
     const spec: OptionSpec = OPTIONS.find((option) => option.name === name)!;
     if (!spec.commands.includes(command)) {
-      return usage(spelling, `${spelling} is not an option of ${commandText(command)}`, `it belongs to ${spec.commands.map(commandText).join(" and ")}`);
+      return usage(spelling, `not an option of ${commandText(command)}`, `it belongs to ${spec.commands.map(commandText).join(" and ")}`);
     }
   }
   const extra = positionals[COMMANDS[command].positionalsMax];
@@ -151,8 +169,9 @@ function commandText(command: CommandName): string {
   return command === "run" ? '"sluice"' : `"sluice ${command}"`;
 }
 
-function unknownOption(spelling: string): ConfigProblem {
-  const near = suggest(spelling.replace(/^-+/, ""), specs.map((option) => option.name));
+function unknownOption(spelling: string, command: CommandName): ConfigProblem {
+  const candidates = specs.filter((option) => option.commands.includes(command)).map((option) => option.name);
+  const near = suggest(spelling.replace(/^-+/, ""), candidates);
   return usage("command line", `unknown option ${JSON.stringify(printable(spelling))}`, near !== undefined && spelling.length > 2 ? `did you mean --${near}?` : `"sluice --help" lists them`);
 }
 

@@ -1,4 +1,4 @@
-import { parseDuration, DURATION_EXPECTED } from "../config/units.ts";
+import { parseDuration } from "../config/units.ts";
 import { quote } from "../config/problem.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { readArguments, usage } from "./arguments.ts";
@@ -17,6 +17,10 @@ export async function dispatch(runtime: Runtime, parts: Parts): Promise<number> 
   const line = readArguments(system.arguments);
   if ("reason" in line) return reportAll(createReporter(system), [line]);
   const reporter = createReporter(system, line.options);
+  const wanted = system.env("SLUICE_RUNTIME");
+  if (wanted && wanted !== "net") {
+    return reportAll(reporter, [usage("SLUICE_RUNTIME", `cannot use ${quote(wanted)} as a runtime: expected "net", or no such variable`)]);
+  }
   const context: Context = { ...parts, runtime, line, reporter };
 
   if (line.options.has("help")) {
@@ -43,9 +47,10 @@ export async function dispatch(runtime: Runtime, parts: Parts): Promise<number> 
 
 async function demo({ runtime, line, reporter }: Context): Promise<number> {
   const duration = line.options.get("for");
-  const forMs = duration && parseDuration(duration.values[0]!);
+  const text = duration?.values[0] ?? "";
+  const forMs = duration && parseDuration(text);
   if (duration && !(forMs! > 0)) {
-    return reportAll(reporter, [usage(duration.spelling, `cannot use ${quote(duration.values[0])} as ${duration.spelling}: expected ${DURATION_EXPECTED}`)]);
+    return reportAll(reporter, [usage(duration.spelling, `cannot use ${quote(text)} as a duration: expected one with its unit, such as 500ms, 10s or 2m`, /^\d+$/.test(text) ? `write ${text}s for seconds` : undefined)]);
   }
   const { runDemo } = await import("./demo.ts");
   return runDemo({ runtime, forMs, paint: reporter.paint });

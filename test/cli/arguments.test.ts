@@ -58,6 +58,13 @@ describe("readArguments finds the command", () => {
     assert.deepEqual(["schema", "version"].map((word) => read(word).command), ["schema", "version"]);
   });
 
+  test("help in front of a command, or alone, is its --help", () => {
+    for (const [words, command] of [[["help"], "run"], [["help", "check"], "check"], [["help", "run"], "run"]] as const) {
+      assert.deepEqual([read(...words).command, values(read(...words))], [command, { help: [] }]);
+    }
+    assert.deepEqual(read("--", "help").positionals, ["help"]);
+  });
+
   test("a broker of a command's name: after --, with --to, or as a URL", () => {
     assert.deepEqual([read("--", "check").command, read("--", "check").positionals], ["run", ["check"]]);
     assert.equal(read("-t", "check").command, "run");
@@ -77,19 +84,22 @@ describe("readArguments refuses with exit 64 and a suggestion", () => {
     [["-p1883"], /unknown option "-p"/],
     [["-é"], /unknown option/],
     [["--\x1b[31mred"], /unknown option "--red"/],
-    [["--listen"], /--listen needs a value: expected <url>/],
-    [["--listen="], /--listen needs a value.*got ""/],
-    [["--listen", ""], /--listen needs a value/],
-    [["--listen", "--to", "x"], /--listen needs a value/, /--listen=--to/],
-    [["-l"], /-l needs a value/],
-    [["-c", "a", "--config", "b"], /--config is given twice/],
-    [["--insecure=true"], /--insecure takes no value, got "true"/],
+    [["--listen"], /^needs a value: expected <url>$/],
+    [["--listen="], /^needs a value.*got ""/],
+    [["--listen", ""], /^needs a value/],
+    [["--listen", "--to", "x"], /^needs a value/, /--listen=--to/],
+    [["-l"], /^needs a value/],
+    [["-c", "a", "--config", "b"], /^given twice/],
+    [["--insecure=true"], /^takes no value, got "true"/],
     [["chek"], /unknown command "chek"/, /"sluice check"\? for a broker of that name write mqtt:\/\/chek/],
     [["verison"], /unknown command/, /"sluice version"/],
     [["deom", "--for", "5s"], /unknown command "deom"/, /"sluice demo"/],
-    [["help"], /unknown command "help"/, /--help/],
-    [["b", "--for", "5s"], /--for is not an option of "sluice"$/, /"sluice demo"/],
-    [["check", "--print-config"], /--print-config is not an option of "sluice check"/],
+    ...["run", "start", "serve"].map((word): [string[], RegExp, RegExp] => [[word, "mqtt://x"], new RegExp(`^unknown command "${word}"$`), new RegExp(`leave it out.*mqtt://${word}$`)]),
+    [["demo", "--fro", "5s"], /unknown option "--fro"/, /--for/],
+    [["demo", "--quite"], /unknown option "--quite"/, /"sluice --help"/],
+    [["check", "--print-confi"], /unknown option "--print-confi"/, /--config|"sluice --help"/],
+    [["b", "--for", "5s"], /^not an option of "sluice"$/, /"sluice demo"/],
+    [["check", "--print-config"], /^not an option of "sluice check"/],
     [["check", "a", "b"], /cannot use "b": expected "sluice check/],
     [["schema", "x"], /cannot use "x": expected "sluice schema"/],
   ];
@@ -108,7 +118,7 @@ describe("readArguments refuses with exit 64 and a suggestion", () => {
   });
 
   test("brokers that only look like commands from afar are brokers", () => {
-    for (const broker of ["broker", "localhost", "mosquitto", "emqx", "10.0.0.5", "check.example.com", "demo:1883", "nas"]) assert.equal(read(broker).command, "run", broker);
+    for (const broker of ["broker", "localhost", "mosquitto", "emqx", "10.0.0.5", "check.example.com", "demo:1883", "nas", "demobroker"]) assert.equal(read(broker).command, "run", broker);
   });
 });
 

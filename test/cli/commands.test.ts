@@ -146,7 +146,16 @@ describe("the small commands", () => {
   test("demo refuses a duration that is none", async () => {
     const { code, error } = await play(["demo", "--for", "10"]);
     assert.equal(code, 64);
-    assert.match(error[0] ?? "", /--for: cannot use "10" as --for: expected a duration/);
+    assert.match(error[0] ?? "", /^error: --for: cannot use "10" as a duration: expected one with its unit/);
+    assert.match(error[1] ?? "", /^ +write 10s for seconds$/);
+  });
+
+  test("SLUICE_RUNTIME takes net and refuses what it does not know", async () => {
+    assert.equal((await play(["version"], { variables: { SLUICE_RUNTIME: "net" } })).code, 0);
+    assert.equal((await play(["version"], { variables: { SLUICE_RUNTIME: "" } })).code, 0);
+    const { code, error } = await play(["mqtt://b"], { variables: { SLUICE_RUNTIME: "nte" } });
+    assert.equal(code, 64);
+    assert.match(error[0] ?? "", /^error: SLUICE_RUNTIME: cannot use "nte" as a runtime: expected "net"/);
   });
 
   test("errors are coloured on a terminal only", async () => {
