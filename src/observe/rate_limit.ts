@@ -1,7 +1,7 @@
 import { EVENTS, type EventName } from "./events.ts";
 
 /** Events that a stranger can cause at will. The ones that tell of sessions are never held back: they are the record. */
-const LIMITED: ReadonlySet<EventName> = new Set([EVENTS.clientReject, EVENTS.internalError]);
+const LIMITED: ReadonlySet<EventName> = new Set([EVENTS.clientReject, EVENTS.internalError, EVENTS.brokerDown, EVENTS.brokerUp]);
 const LINES_MAX = 10;
 const WINDOW_MS = 10_000;
 

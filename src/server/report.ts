@@ -1,4 +1,4 @@
-import type { Version } from "../mqtt/fault.ts";
+import { FAULTS, type Version } from "../mqtt/fault.ts";
 import type { EndCause } from "../session/machine.ts";
 import type { Session } from "../session/session.ts";
 
@@ -25,6 +25,8 @@ export interface SessionEnd extends SessionInfo {
   /** A stable word: `client_disconnect`, `client_closed`, `broker_disconnect`, `broker_closed`, or a fault's code. */
   readonly reason: string;
   readonly detail: string;
+  /** Whose fault it was; undefined when nothing went wrong. */
+  readonly blame: "client" | "broker" | "sluice" | "operator" | undefined;
 }
 
 const VERSIONS: Readonly<Record<Version, "3.1" | "3.1.1" | "5">> = { 3: "3.1", 4: "3.1.1", 5: "5" };
@@ -53,14 +55,14 @@ export function describeEnd(session: Session): SessionEnd {
   };
 }
 
-function describeCause(session: Session, cause: EndCause): { reason: string; detail: string } {
+function describeCause(session: Session, cause: EndCause): Pick<SessionEnd, "reason" | "detail" | "blame"> {
   if (cause === "client_closed") {
-    if (session.upstream?.finished) return { reason: "client_disconnect", detail: "the client sent DISCONNECT" };
-    return { reason: "client_closed", detail: "the client closed without DISCONNECT" };
+    if (session.upstream?.finished) return { reason: "client_disconnect", detail: "the client sent DISCONNECT", blame: undefined };
+    return { reason: "client_closed", detail: "the client closed without DISCONNECT", blame: undefined };
   }
   if (cause === "broker_closed") {
-    if (session.downstream?.finished) return { reason: "broker_disconnect", detail: "the broker sent DISCONNECT" };
-    return { reason: "broker_closed", detail: "the broker closed" };
+    if (session.downstream?.finished) return { reason: "broker_disconnect", detail: "the broker sent DISCONNECT", blame: undefined };
+    return { reason: "broker_closed", detail: "the broker closed", blame: undefined };
   }
-  return { reason: cause.code, detail: cause.detail };
+  return { reason: cause.code, detail: cause.detail, blame: FAULTS[cause.code].blame };
 }

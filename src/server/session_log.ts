@@ -36,6 +36,7 @@ export function logClose(log: Log, session: Session): void {
   const fields = {
     ...fieldsOf(end),
     reason: end.reason,
+    blame: end.blame,
     duration_ms: end.durationMs,
     bytes_upstream: end.bytesUpstream,
     bytes_downstream: end.bytesDownstream,
