@@ -3,6 +3,7 @@ import type { Paint } from "../lib/color.ts";
 import { hostAndPort } from "../runtime/address.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { BrokerAnswer, ListeningAddress, ProxyServer } from "../server/types.ts";
+import { reasonOf } from "./report.ts";
 import { VERSION } from "./version.ts";
 
 /** What accepts: known as soon as the listeners are open. */
@@ -19,7 +20,7 @@ export function bannerHead({ addresses }: ProxyServer, runtime: Runtime, paint: 
 export function bannerBrokers({ addresses }: ProxyServer, configuration: Configuration, answers: readonly BrokerAnswer[], paint: Paint): string {
   const brokers = answers.map(({ pool, broker, error, milliseconds }, index) => {
     const balance = configuration.pools.find((each) => each.name === pool)?.balance ?? "";
-    const state = error ? paint("red", `does not answer (${error.code})`) : paint("green", `answers in ${Math.max(1, Math.round(milliseconds))} ms`);
+    const state = error ? paint("red", `does not answer: ${reasonOf(error)}`) : paint("green", `answers in ${Math.max(1, Math.round(milliseconds))} ms`);
     return row(index, "goes to", `${broker}  ${state}  pool ${pool}, ${balance}`, paint);
   });
   const [first] = addresses;

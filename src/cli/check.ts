@@ -2,10 +2,10 @@ import type { Loaded } from "../config/load.ts";
 import type { Material } from "../config/types.ts";
 import { createLog } from "../observe/log.ts";
 import { hostAndPort } from "../runtime/address.ts";
-import type { NetworkError } from "../runtime/types.ts";
+import type { Listener, NetworkError } from "../runtime/types.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
-import { load, material, type Context } from "./prepare.ts";
+import { lacksTlsBackPressure, load, material, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
 import { reasonOf, reportAll } from "./report.ts";
 
 /** Everything that run needs, without starting: the configuration, its files, the addresses, the brokers. */
@@ -16,6 +16,7 @@ export async function check(context: Context): Promise<number> {
   const read = await material(loaded, runtime);
   if (!("material" in read)) return reportAll(reporter, read);
   for (const warning of read.warnings) reporter.warning(warning);
+  if (lacksTlsBackPressure(runtime, read.configuration)) reporter.warning(TLS_WITHOUT_BACK_PRESSURE);
   for (const { name, tls } of read.configuration.pools) {
     if (tls.insecure) reporter.warning(`the certificates of the brokers in pool "${name}" are not verified`);
   }
@@ -32,19 +33,20 @@ export async function check(context: Context): Promise<number> {
   return EXIT.ok;
 }
 
-/** Opens each address and lets go of it: how many could not be had. */
+/** Opens every address, as run does, then lets go of them: how many could not be had. */
 async function tryListeners({ runtime, reporter }: Context, loaded: Loaded, { listeners }: Material): Promise<number> {
   let refused = 0;
+  const opened: Listener[] = [];
   for (const { name, host, port } of loaded.configuration.listeners) {
     const tls = listeners.get(name);
     const options = { ...(host !== undefined && { host }), ...(tls && { tls }), port, handshakeTimeoutMs: loaded.configuration.limits.handshakeTimeoutMs };
     try {
-      const listener = await runtime.listen(options, { admit: () => false, accept: () => {}, abandoned: () => {} });
-      await listener.close();
+      opened.push(await runtime.listen(options, { admit: () => false, accept: () => {}, abandoned: () => {} }));
     } catch (error) {
       refused++;
-      reporter.problem(await listenProblem(loaded, { listener: name, address: hostAndPort(host, port), error: error as NetworkError }));
+      reporter.problem(await listenProblem(loaded, "check", { listener: name, address: hostAndPort(host, port), error: error as NetworkError }));
     }
   }
+  await Promise.all(opened.map((listener) => listener.close()));
   return refused;
 }

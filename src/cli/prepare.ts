@@ -2,7 +2,7 @@ import { loadConfiguration, type Loaded } from "../config/load.ts";
 import { readMaterial, type ReadMaterial } from "../config/material.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
-import type { Configuration, Material } from "../config/types.ts";
+import type { Configuration, Material, Scheme } from "../config/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { ProxyServer } from "../server/types.ts";
 import { usage, type CommandLine } from "./arguments.ts";
@@ -49,4 +49,14 @@ function noBroker({ command }: CommandLine): ConfigProblem {
 export async function material(loaded: Loaded, runtime: Runtime): Promise<ReadMaterial | readonly ConfigProblem[]> {
   const read = await readMaterial(loaded.configuration, runtime.system);
   return read.problems ? loaded.locate(read.problems) : read;
+}
+
+export const TLS_WITHOUT_BACK_PRESSURE =
+  "on this runtime TLS has no back-pressure: a peer that reads slowly lets memory grow, and a close can be missed until stall_timeout or keep-alive ends the session; "
+  + "use the executable or Node for mqtts://";
+
+/** Whether TLS is asked of a runtime that cannot stop reading it. */
+export function lacksTlsBackPressure({ capabilities }: Runtime, { listeners, pools }: Configuration): boolean {
+  const isSecure = ({ scheme }: { readonly scheme: Scheme }) => scheme === "mqtts";
+  return !capabilities.tlsBackPressure && (listeners.some(isSecure) || pools.some(({ brokers }) => brokers.some(isSecure)));
 }

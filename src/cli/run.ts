@@ -8,8 +8,8 @@ import type { ListeningAddress, ProxyServer } from "../server/types.ts";
 import { bannerBrokers, bannerHead } from "./banner.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
-import { load, material, type Context } from "./prepare.ts";
-import { reasonOf, reportAll, type Reporter } from "./report.ts";
+import { lacksTlsBackPressure, load, material, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
+import { reasonOf, reportAll } from "./report.ts";
 
 /** The proxy, from the command line to the end of the last session. */
 export async function run(context: Context): Promise<number> {
@@ -27,11 +27,11 @@ export async function run(context: Context): Promise<number> {
   const { configuration } = read;
   const log = createLog(configuration.log, system);
   context.adoptLog(log);
-  warn(log, reporter, read);
+  warn(log, context, read);
   const server = context.createServer({ runtime, configuration, material: read.material, log });
   const failure = await server.start();
   if (failure) {
-    reporter.problem(await listenProblem(loaded, failure));
+    reporter.problem(await listenProblem(loaded, "run", failure));
     return EXIT.system;
   }
   const stopped = stopOnSignal(system, server, log);
@@ -39,7 +39,7 @@ export async function run(context: Context): Promise<number> {
   if (showsBanner) reporter.line(bannerHead(server, runtime, reporter.paint));
   else for (const address of server.addresses) logListener(log, address);
   void server.probe().then((answers) => {
-    if (showsBanner) reporter.line(bannerBrokers(server, configuration, answers, reporter.paint));
+    if (showsBanner) return reporter.line(bannerBrokers(server, configuration, answers, reporter.paint));
     for (const { broker, pool, error } of answers) {
       if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${reasonOf(error)}`, { pool, broker, "error.type": error.code });
     }
@@ -48,8 +48,9 @@ export async function run(context: Context): Promise<number> {
   return EXIT.ok;
 }
 
-function warn(log: Log, reporter: Reporter, { warnings, configuration }: ReadMaterial): void {
+function warn(log: Log, { runtime, reporter }: Context, { warnings, configuration }: ReadMaterial): void {
   for (const warning of warnings) log.warn(EVENTS.configWarning, warning);
+  if (lacksTlsBackPressure(runtime, configuration)) log.warn(EVENTS.configWarning, TLS_WITHOUT_BACK_PRESSURE);
   for (const { name, tls } of configuration.pools) {
     if (!tls.insecure) continue;
     const text = `the certificates of the brokers in pool "${name}" are not verified: whoever is in between can read and change everything`;

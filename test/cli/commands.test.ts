@@ -31,9 +31,9 @@ describe("sluice", () => {
     const { error } = await play(["b1", "b2", ...tlsFlags, "-b", "random", "--color", "never"], { terminal: true, down: ["b2:1883"] });
     const text = error.join("\n");
     assert.match(text, new RegExp(`^sluice ${VERSION} on node 0\n  accepts  mqtts://:8883 \\(every address\\) → pool default`));
-    assert.match(text, /goes to  b1:1883  answers in 2 ms {2}pool default, random\n {11}b2:1883  does not answer \(refused\)/);
+    assert.match(text, /goes to  b1:1883  answers in 2 ms {2}pool default, random\n {11}b2:1883  does not answer: connection refused {2}pool default, random/);
     assert.match(text, /mosquitto_sub -h localhost -p 8883 --cafile .*self_signed\.pem -t 'try\/#' -v\n.*mosquitto_pub -h localhost -p 8883 --cafile/);
-    assert.match(text, /broker\.down  warning: b2:1883 does not answer: connection refused  pool=default/);
+    assert.doesNotMatch(text, /broker\.down/, "said twice");
     assert.doesNotMatch(text, /\x1b/);
   });
 
@@ -48,6 +48,14 @@ describe("sluice", () => {
     const { error } = await play(["mqtts://b", "--insecure"]);
     assert.match(error[0] ?? "", /"level":"warn","event":"broker\.insecure"/);
     assert.match((await play(["mqtts://b", "--insecure", "-q"])).error.join("\n"), /^warning: the certificates .* are not verified/);
+  });
+
+  test("a runtime whose TLS has no back-pressure is warned of, by run and check, where TLS is used", async () => {
+    for (const words of [["b", ...tlsFlags], ["mqtts://b"], ["check", "--to", "mqtts://b"]]) {
+      assert.match((await play(words, { tlsBackPressure: false })).error.join("\n"), /TLS has no back-pressure/, words.join(" "));
+      assert.doesNotMatch((await play(words)).error.join("\n"), /back-pressure/);
+    }
+    assert.doesNotMatch((await play(["b"], { tlsBackPressure: false })).error.join("\n"), /back-pressure/);
   });
 
   test("passwords reach neither banner nor log", async () => {
@@ -97,12 +105,22 @@ describe("sluice check", () => {
     assert.match(listened[0]?.tls?.cert ?? "", /CERTIFICATE/);
   });
 
+  test("every listener is open until all are, as with run: two of one address are found out", async () => {
+    const open = new Set<number>();
+    const listen = ({ port }: { port: number }) => (open.size === open.add(port).size ? ({ code: "address_in_use", message: "" } as const) : undefined);
+    const { code, error, out } = await play(["check", "--to", "b", "-l", "mqtt://0.0.0.0:18870", "-l", "mqtt://:18870"], { listen });
+    assert.equal(code, 71);
+    assert.deepEqual(out, []);
+    assert.match(error.join("\n"), /^error: -l: cannot listen on ":18870": the listener "mqtt:\/\/0\.0\.0\.0:18870" of this configuration has it\n +remove one/);
+  });
+
   test("an address that is taken is exit 71 at its place", async () => {
     const files = { "s.toml": 'pools.default.brokers = ["a"]\n[[listeners]]\nlisten = ":1"\n[[listeners]]\nlisten = ":2"\n' };
     const { code, out, error } = await play(["check", "s.toml"], { files, listen: ({ port }) => (port === 2 ? { code: "address_in_use", message: "" } : undefined) });
     assert.equal(code, 71);
     assert.deepEqual(out, []);
     assert.match(error[0] ?? "", /^error: s\.toml:5:1: cannot listen on ":2": another program has it/);
+    assert.match(error[1] ?? "", /^ +as it should be if that is sluice itself, running; otherwise stop that program/);
   });
 
   test("a wrong file is exit 78, a missing one 66, none at all 64, two 64", async () => {
