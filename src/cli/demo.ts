@@ -11,6 +11,7 @@ import { DemoBroker, type OnMessage } from "./demo/broker.ts";
 import { Device } from "./demo/device.ts";
 import { DEVICE_KINDS } from "./demo/device_kinds.ts";
 import { beginOutages } from "./demo/outages.ts";
+import { writeOutput, type Output } from "./demo/output.ts";
 import { Screen } from "./demo/screen.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -20,6 +21,7 @@ export interface DemoOptions {
   readonly forMs: number | undefined;
   /** Made for stderr. */
   readonly paint: Paint;
+  readonly output?: Output;
   /** The port to take if it is free. */
   readonly port?: number;
   /** How many milliseconds a second of the demo takes. */
@@ -29,12 +31,16 @@ export interface DemoOptions {
 type Brokers = readonly [DemoBroker, DemoBroker];
 
 /** Two brokers, sluice in front of them and devices that talk through it: one process, and nothing beyond its loopback address. */
-export async function runDemo({ runtime, forMs, paint, port = 1883, secondMs = 1_000 }: DemoOptions): Promise<number> {
+export async function runDemo({ runtime, forMs, paint, output = writeOutput, port = 1883, secondMs = 1_000 }: DemoOptions): Promise<number> {
   const { system } = runtime;
   let end = () => {};
   const ending = new Promise<void>((resolve) => { end = resolve; });
   const forget = [system.onSignal("SIGINT", end), system.onSignal("SIGTERM", end)];
-  const screen = new Screen(system, paint);
+  let isSeen = true;
+  const screen = new Screen(system, paint, output, () => {
+    isSeen = false;
+    end();
+  });
   const brokers = await startBrokers(screen);
   const server = await startProxy(runtime, screen, brokers, port);
   let seen = 0;
@@ -54,7 +60,7 @@ export async function runDemo({ runtime, forMs, paint, port = 1883, secondMs = 1
   await Promise.all(brokers.map((broker) => broker.close()));
   for (const unsubscribe of forget) unsubscribe();
   if (server === undefined) return EXIT.system;
-  return forMs === undefined || seen > 0 ? EXIT.ok : EXIT.internal;
+  return forMs === undefined || seen > 0 || !isSeen ? EXIT.ok : EXIT.internal;
 }
 
 /** They are linked: what is published on one reaches the subscribers of both. */

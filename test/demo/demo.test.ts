@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { runtime } from "#runtime";
 import { runDemo } from "../../src/cli/demo.ts";
 import { DEVICE_KINDS } from "../../src/cli/demo/device_kinds.ts";
+import type { Output } from "../../src/cli/demo/output.ts";
 import { createPaint } from "../../src/lib/color.ts";
 import type { ConnectionHandler, Listener, Runtime, Signal } from "../../src/runtime/types.ts";
 import { until, within } from "../support/deadline.ts";
@@ -19,8 +20,14 @@ class RunningDemo {
   readonly exit: Promise<number>;
   #signals = new Map<Signal, () => void>();
 
-  constructor(options: { forMs?: number; port?: number; secondMs?: number } = {}) {
-    this.exit = runDemo({ runtime: this.#watched(), forMs: options.forMs, paint: createPaint(false), port: options.port ?? 0, secondMs: options.secondMs ?? 50 });
+  /** After so many messages nobody reads stdout any more. */
+  constructor({ linesMax = Infinity, ...options }: { forMs?: number; port?: number; secondMs?: number; linesMax?: number } = {}) {
+    const output: Output = (descriptor, line) => {
+      if (descriptor === 1 && this.out.length === linesMax) return false;
+      (descriptor === 1 ? this.out : this.talk).push(line);
+      return true;
+    };
+    this.exit = runDemo({ runtime: this.#watched(), output, forMs: options.forMs, paint: createPaint(false), port: options.port ?? 0, secondMs: options.secondMs ?? 50 });
   }
 
   get signalCount(): number {
@@ -63,8 +70,8 @@ class RunningDemo {
         wallClock: () => runtime.system.wallClock(),
         random: () => runtime.system.random(),
         descriptorsMax: () => runtime.system.descriptorsMax(),
-        writeOut: (line) => void this.out.push(line),
-        writeError: (line) => void this.talk.push(line),
+        writeOut: () => assert.fail("not through the screen"),
+        writeError: () => assert.fail("not through the screen"),
         errorIsTerminal: false,
         outIsTerminal: false,
         exit: () => { throw new Error("the demo ended the process"); },
@@ -177,6 +184,14 @@ test("runDemo takes a free port when the one it wants is taken, and says so", as
   assert.notEqual(await demo.port(), port);
   demo.interrupt();
   assert.equal(await within(20_000, demo.exit, "the demo's end"), 0);
+});
+
+test("runDemo ends quietly when nobody reads its messages any more", async () => {
+  const demo = new RunningDemo({ linesMax: 1 });
+  assert.equal(await within(20_000, demo.exit, "the demo's end"), 0);
+  assert.equal(demo.out.length, 1);
+  assert.doesNotMatch(demo.talk.join("\n"), /The demo is over/);
+  assert.equal(demo.open.size, 0);
 });
 
 test("runDemo fails when no message passed in its time", async () => {

@@ -205,3 +205,20 @@ onEachArtefact("passwords of clients and brokers reach no line of any output", {
     assert.doesNotMatch(stdout + stderr, /hunter2/, words.join(" "));
   }
 });
+
+onEachArtefact("the demo ends quietly when nobody reads its output any more", {}, async (_t, artefact) => {
+  const outcome = await runToEnd(["sh", "-c", '{ "$@" demo; echo "exit code $?" >&2; } | head -n 1', "sh", ...artefact], { timeoutMs: 30_000 });
+  assert.equal(outcome.stdout.trimEnd().split("\n").length, 1);
+  assert.match(outcome.stderr, /exit code 0\n$/);
+  assert.doesNotMatch(outcome.stderr, /^error|^\s+at /m);
+});
+
+onEachArtefact("two listeners that cannot be had together are found by check and by the start, and no other program is blamed", {}, async (_t, artefact) => {
+  const port = await freePort();
+  const words = ["-l", `mqtt://0.0.0.0:${port}`, "-l", `mqtt://:${port}`, "--to", "mqtt://127.0.0.1:1"];
+  for (const line of [words, ["check", ...words]]) {
+    const outcome = await runToEnd([...artefact, ...line]);
+    assert.equal(outcome.code, 71, outcome.stderr);
+    assert.match(outcome.stderr, new RegExp(`^error: -l: cannot listen on ":${port}": the listener "mqtt://0\\.0\\.0\\.0:${port}" of this configuration has it\n`));
+  }
+});

@@ -146,7 +146,7 @@ onEachArtefact("on a terminal the banner tells what accepts, where it goes, who 
   await child.waitFor(() => (shown().includes("mosquitto_pub") ? true : undefined), 10_000, "what to type");
   assert.match(shown(), /^sluice \d+\.\d+\.\d+ on (bun|deno|node) /);
   assert.match(shown(), new RegExp(`goes to +127\\.0\\.0\\.1:${broker.port} +answers in \\d+ ms +pool default, least_connections`));
-  assert.match(shown(), new RegExp(`127\\.0\\.0\\.1:${down} +does not answer \\(refused\\)`));
+  assert.match(shown(), new RegExp(`127\\.0\\.0\\.1:${down} +does not answer: connection refused`));
   assert.match(shown(), new RegExp(`try +mosquitto_sub -h 127\\.0\\.0\\.1 -p ${port} -t 'try/#' -v`));
   assert.match(child.stdout, /\x1b\[/, "colours on a terminal");
   assert.doesNotMatch(shown(), /"event"/, "no JSON on a terminal");

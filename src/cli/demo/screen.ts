@@ -2,6 +2,7 @@ import type { PublishPacket } from "aedes";
 import { createPaint, type Paint, type Style } from "../../lib/color.ts";
 import { printable } from "../../lib/text.ts";
 import type { System } from "../../runtime/types.ts";
+import type { Output } from "./output.ts";
 
 /** Columns of a message's line. */
 const CLIENT_MAX = 15;
@@ -15,10 +16,15 @@ export class Screen {
   readonly #system: System;
   readonly #paint: Paint;
   readonly #paintOut: Paint;
+  readonly #output: Output;
+  readonly #whenGone: () => void;
+  #isGone = false;
 
-  /** The paint was made for stderr. */
-  constructor(system: System, paint: Paint) {
+  /** The paint was made for stderr. `whenGone` is called once nobody sees what is shown. */
+  constructor(system: System, paint: Paint, output: Output, whenGone: () => void) {
     this.#system = system;
+    this.#output = output;
+    this.#whenGone = whenGone;
     this.#paint = paint;
     const onlyTalkIsColored = system.errorIsTerminal && !system.outIsTerminal;
     this.#paintOut = onlyTalkIsColored ? createPaint(false) : paint;
@@ -30,7 +36,7 @@ export class Screen {
     const bytes = packet.payload.slice(0, PAYLOAD_READ_MAX);
     const payload = cut(typeof bytes === "string" ? bytes : new TextDecoder().decode(bytes), PAYLOAD_MAX);
     const topic = cut(packet.topic, TOPIC_MAX).padEnd(25);
-    this.#system.writeOut(`${this.#time(paint)}  ${paint("cyan", who)} → ${broker}  ${topic} ${paint("bold", payload)}`);
+    this.#show(1, `${this.#time(paint)}  ${paint("cyan", who)} → ${broker}  ${topic} ${paint("bold", payload)}`);
   }
 
   /** Something happened: a line with its time. */
@@ -39,7 +45,13 @@ export class Screen {
   }
 
   talk(text: string): void {
-    this.#system.writeError(text);
+    this.#show(2, text);
+  }
+
+  #show(descriptor: 1 | 2, line: string): void {
+    if (this.#isGone || this.#output(descriptor, line)) return;
+    this.#isGone = true;
+    this.#whenGone();
   }
 
   /** Who stands where, and what to type to join in. */
