@@ -10,7 +10,6 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
-import type { BunPlugin } from "bun";
 
 const ROOT = import.meta.dirname;
 const VERSION: string = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
@@ -30,31 +29,9 @@ const SYSTEMS = [
   { name: "windows-arm64", target: "bun-windows-arm64" },
 ] as const satisfies readonly { name: string; target: Bun.Build.CompileTarget }[];
 
-/**
- * What mqtt-packet brings along and we do not use. Its buffer list is wrapped in a stream of its own, which brings all of
- * readable-stream; the bare list has every method that the parser calls. `debug` looks at the environment and the
- * terminal at every start. Together 8 MB of memory and 5 ms of start-up.
- */
-const lightPackages: BunPlugin = {
-  name: "light packages",
-  setup(build) {
-    const packet = dirname(Bun.resolveSync("mqtt-packet", ROOT));
-    build.onResolve({ filter: /^bl$/ }, (request) => {
-      return request.importer.startsWith(packet) ? { path: Bun.resolveSync("bl/BufferList", packet) } : undefined;
-    });
-    build.onResolve({ filter: /^readable-stream$/ }, () => ({ path: "node:stream", external: true }));
-    build.onResolve({ filter: /^debug$/ }, () => ({ path: "debug", namespace: "silent" }));
-    build.onLoad({ filter: /^debug$/, namespace: "silent" }, () => ({
-      contents: "const silent = () => {}; silent.enabled = false; module.exports = () => silent;",
-      loader: "js",
-    }));
-  },
-};
-
 const common = {
   format: "esm",
   sourcemap: "none",
-  plugins: [lightPackages],
   define: { BUILD_VERSION: JSON.stringify(VERSION) },
   throw: false,
 } as const satisfies Partial<Bun.BuildConfig>;
