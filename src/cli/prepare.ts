@@ -52,7 +52,7 @@ export async function material(loaded: Loaded, runtime: Runtime): Promise<ReadMa
 }
 
 export const TLS_WITHOUT_BACK_PRESSURE =
-  "on this runtime TLS has no back-pressure: a peer that reads slowly lets memory grow, and a close can be missed until stall_timeout or keep-alive ends the session; "
+  "on this runtime TLS has no back-pressure: a peer that reads slowly lets memory grow, and a close can be missed until keep-alive ends the session; "
   + "use the executable or Node for mqtts://";
 
 /** Whether TLS is asked of a runtime that cannot stop reading it. */

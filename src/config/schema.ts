@@ -81,7 +81,7 @@ const log = v.strictObject({
 }, "a table");
 
 const limits = v.strictObject({
-  connections_max: whole(1, 1_000_000, 10_000, "Connections", "Clients connected at once; more are closed as they come. Never more than half of the descriptors that the process may open"),
+  connections_max: whole(1, 1_000_000, 10_000, "Connections", "Clients connected at once; more are refused in MQTT's words (CONNACK 3 or 0x97), and beyond a few of those closed as they come. Never more than half of the descriptors that the process may open"),
   connect_timeout: duration("10s", "CONNECT timeout", "How long a client may take to send its whole CONNECT"),
   connect_size_max: size("64KiB", "CONNECT size", "The largest CONNECT packet; sluice holds it in memory until a broker is found"),
   packet_size_max: size("256MiB", "Packet size", "The largest packet in either direction. 256MiB stands for the protocol's own ceiling; sluice never holds a packet, so less is policy"),

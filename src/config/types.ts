@@ -38,7 +38,7 @@ export interface PoolConfig {
   readonly tls: { readonly caFile: string | undefined; readonly insecure: boolean };
 }
 
-/** Every limit has a default, a reason and an outcome: SECURITY.md lists them. */
+/** Every limit has a default, a reason and an outcome: README.md lists them. */
 export interface Limits {
   /** Sessions at once; never more than half of the descriptors that the process may open. */
   readonly connectionsMax: number;
