@@ -55,8 +55,8 @@ function overlayCertificate(overlay: Overlay): ConfigProblem | undefined {
     overlay.places.set(pathText(path), flag.spelling);
     set(overlay, path, "cert", "cert", absolute(overlay, "cert"));
     set(overlay, path, "key", "key", absolute(overlay, "key"));
-    const { cert, key } = tableAt(overlay.document, path);
-    const missing = cert === undefined ? "cert" : key === undefined ? "key" : undefined;
+    const { tls } = listener;
+    const missing = isTable(tls) ? (["cert", "key"] as const).find((name) => tls[name] === undefined) : undefined;
     if (missing) return usage(flag.spelling, `${flag.spelling} is given without --${missing}`, `add --${missing} <file>`);
     used++;
   }
