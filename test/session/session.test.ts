@@ -33,7 +33,7 @@ class Stub implements Connection {
 }
 
 /** A session that is relaying, in a time of its own. */
-function openSession(version: 4 | 5, keepAliveSeconds: number) {
+function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}) {
   const wheel = new TimerWheel(1_000);
   let now = 1_000;
   const broker = new Broker({ name: "b:1883", scheme: "mqtt", host: "b", port: 1883, weight: 1, username: undefined, password: undefined, passwordFile: undefined });
@@ -55,8 +55,9 @@ function openSession(version: 4 | 5, keepAliveSeconds: number) {
   const session = new Session(context, client);
   client.handler.data(client, m.connect({ version, keepAliveSeconds }));
   dialed?.opened(upstream);
+  beforeConnack(client);
+  assert.equal(upstream.ended, false);
   upstream.handler.data(upstream, m.connack({ version }));
-  assert.equal(session.machine.state, "relaying");
   const pass = (milliseconds: number, each: () => void = () => {}) => {
     for (const end = now + milliseconds; now < end; ) {
       now += TICK_MS;
@@ -94,6 +95,21 @@ describe("Session", () => {
     assert.equal(session.machine.state, "relaying");
     pass(1_500);
     assert.equal(causeOf(session), "keep_alive_timeout");
+  });
+
+  test("a FIN that came before CONNACK is passed on behind what the client had sent; what the broker still says reaches the client", () => {
+    const { session, client, upstream } = openSession(4, 0, (early) => {
+      early.handler.data(early, m.bytes(m.publish(), m.disconnect()));
+      early.handler.end(early);
+    });
+    assert.deepEqual(upstream.written, m.bytes(m.connect({ version: 4, keepAliveSeconds: 0 }), m.publish(), m.disconnect()));
+    assert.ok(upstream.ended);
+    assert.equal(client.ended, false);
+    upstream.handler.data(upstream, m.puback(1));
+    assert.deepEqual(client.written, m.bytes(m.connack({ version: 4 }), m.puback(1)));
+    upstream.handler.end(upstream);
+    assert.ok(client.ended);
+    assert.equal(causeOf(session), "client_closed");
   });
 
   test("the broker's own DISCONNECT is the last word: none of ours follows when sluice stops", () => {
