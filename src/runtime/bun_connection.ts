@@ -58,7 +58,8 @@ export class BunConnection implements Connection {
   write(chunk: Uint8Array): boolean {
     if (this.#writing !== "open") return true;
     if (this.#waiting !== undefined) {
-      this.#queue(chunk);
+      if (chunk.length > 0) this.#queue(chunk);
+      else if (this.#flush()) queueMicrotask(() => this.#drained());
       return false;
     }
     const taken = this.#socket.write(chunk);
@@ -115,7 +116,11 @@ export class BunConnection implements Connection {
 
   /** Bun reports drain more often than there is something to drain. */
   onDrain(): void {
-    if (this.#waiting === undefined || this.#isOver() || !this.#flush()) return;
+    if (this.#waiting !== undefined && !this.#isOver() && this.#flush()) this.#drained();
+  }
+
+  #drained(): void {
+    if (this.#waiting !== undefined || this.#isOver()) return;
     if (this.#writing === "ending") {
       this.#shutdown();
       return;

@@ -54,7 +54,8 @@ export interface Connection {
   readonly bufferedBytes: number;
   /**
    * Takes all bytes of the chunk (which the caller must not change afterwards) and answers whether to go on. After a
-   * false the caller stops writing until `drain`; what it writes all the same is still taken, in order. After `end`,
+   * false the caller stops writing until `drain`; what it writes all the same is still taken, in order (an empty chunk only
+   * asks the kernel again, where the runtime lets us: it says "writable" late). After `end`,
    * `reset` or close the bytes are dropped and the answer is true.
    */
   write(chunk: Uint8Array): boolean;

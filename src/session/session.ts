@@ -19,6 +19,7 @@ import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 const LINGER_MS = 5_000;
 const CONNACK_SIZE_MAX = 65_536;
 const NONE: readonly Broker[] = [];
+const NOTHING = new Uint8Array(0);
 
 /**
  * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
@@ -355,6 +356,8 @@ export class Session implements Timed, DialHandler {
   /** A side that took some of what waits for it is slow, not stalled. */
   #noteProgress(): void {
     const now = this.#wheel.now;
+    if (this.clientStalledAt !== 0) this.client.write(NOTHING);
+    if (this.brokerStalledAt !== 0) this.broker?.write(NOTHING);
     const clientWaiting = this.client.bufferedBytes;
     if (this.clientStalledAt !== 0 && clientWaiting < this.#clientWaiting) this.clientStalledAt = now;
     this.#clientWaiting = clientWaiting;
