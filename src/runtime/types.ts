@@ -82,11 +82,75 @@ export interface ClientTls {
   readonly insecure: boolean;
 }
 
+/** One certificate of a server, and how it judges clients. PEM text throughout. */
+export interface ServerTlsOptions {
+  /** The certificate, followed by its chain. */
+  readonly cert: string;
+  readonly key: string;
+  readonly minVersion: "1.2" | "1.3";
+  /** Protocols in the order of our preference; a client that offers only others is refused (RFC 7301 section 3.2), one that offers none is served. */
+  readonly alpn: readonly string[];
+  readonly clientCertificates: "none" | "request" | "require";
+  /** The authorities that client certificates must come from; present unless `clientCertificates` is "none". */
+  readonly ca?: string;
+  /** Revocation lists of those authorities. */
+  readonly crl?: string;
+}
+
+/** Made by `createTlsContext` and opaque above the adapters. TLS sessions are resumed only with the very context that began them. */
+export interface TlsContext {
+  readonly options: ServerTlsOptions;
+}
+
+/** What a handshake agreed on. */
+export interface TlsFacts {
+  readonly version: "1.2" | "1.3";
+  /** undefined: none was agreed on. */
+  readonly alpn: string | undefined;
+  /** The peer's own certificate, verified, as DER; undefined when it gave none. */
+  readonly certificate: Uint8Array | undefined;
+}
+
+export interface SecureHandler {
+  /** The handshake is done and every certificate that was asked for verified. */
+  secured(connection: Connection, facts: TlsFacts): void;
+  /** The connection is gone. */
+  failed(error: NetworkError): void;
+}
+
+/** A handshake under way. Exactly one of `secured` and `failed` is called, later than the call that began it; neither after `cancel`. */
+export interface Handshake {
+  /** Closes the connection. The handshake has no deadline of its own. */
+  cancel(): void;
+}
+
+export interface ClientTlsOptions {
+  /** PEM text of the authorities to trust; absent: the system's. */
+  readonly ca?: string;
+  /** Accept any certificate. */
+  readonly insecure: boolean;
+  /** The name that goes into SNI and that the certificate is checked against; an address is checked but not sent (RFC 6066 section 3). */
+  readonly serverName: string;
+  /** Our own certificate (with its chain) and key, for brokers that ask for one. PEM text. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Empty: none is offered. */
+  readonly alpn: readonly string[];
+}
+
 export interface ListenOptions {
   /** Absent: every address, IPv4 and IPv6. */
   readonly host?: string;
-  /** 0 asks for a free port; `Listener.port` tells which. */
+  /** 0 asks for a free port; `Listener.port` tells which. Unused with `path` and `descriptor`. */
   readonly port: number;
+  /** A unix socket instead of TCP. A file that nobody listens behind is replaced; it is removed on close. */
+  readonly path?: string;
+  /** The mode of the unix socket's file, such as 0o660; absent: as the process's umask has it. */
+  readonly mode?: number;
+  /** A listening socket that was handed over by whoever started us (systemd), instead of one of our own. */
+  readonly descriptor?: number;
+  /** TLS may be begun on what is accepted (`secureServer`). */
+  readonly startsTls?: boolean;
   readonly tls?: ServerTls;
   /** Milliseconds a TLS handshake may take. */
   readonly handshakeTimeoutMs: number;
@@ -112,6 +176,10 @@ export interface Listener {
 export interface DialOptions {
   readonly host: string;
   readonly port: number;
+  /** A unix socket instead of TCP; host and port are unused then. */
+  readonly path?: string;
+  /** TLS may be begun on the connection (`secureClient`). */
+  readonly startsTls?: boolean;
   readonly tls?: ClientTls;
 }
 
