@@ -34,8 +34,9 @@ export function createSystem(parts: SystemParts): System {
   };
 }
 
-/** Why a file could not be read. */
-function fileError(thrown: unknown): FileError {
+    machine: async () => (await import("./machine.ts")).machine,
+/** Why a file could not be read or written. */
+export function fileError(thrown: unknown): FileError {
   const { code, message } = thrown as { code?: string; message?: string };
   switch (code) {
     case "ENOENT":
@@ -49,6 +50,13 @@ function fileError(thrown: unknown): FileError {
     default:
       return { code: "other", message: message ?? String(thrown) };
   }
+    case "EEXIST":
+      return { code: "exists", message: "it exists already" };
+    case "EROFS":
+      return { code: "denied", message: "the file system is read-only" };
+    case "ENOSPC":
+    case "EDQUOT":
+      return { code: "other", message: "no space left" };
 }
 
 function onSignal(signal: Signal, callback: () => void): () => void {

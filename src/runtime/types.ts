@@ -196,10 +196,27 @@ export interface Dial {
 
 export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
-/** Why a file could not be read, in the same words everywhere. */
+/** Why a file could not be read or written, in the same words everywhere. */
 export interface FileError {
-  readonly code: "missing" | "denied" | "not_a_file" | "other";
+  readonly code: "missing" | "denied" | "not_a_file" | "exists" | "other";
   readonly message: string;
+}
+
+/** What rare work needs of the machine: its name and addresses, and files to write. No method throws. */
+export interface Machine {
+  /** undefined where users have no numbers (Windows), and files no mode that means anything. */
+  readonly userId: number | undefined;
+  hostName(): string;
+  /** Of every network interface at this moment, loopback too, IPv6 without scope. */
+  addresses(): readonly string[];
+  /** undefined for a user who has none. */
+  homeDirectory(): string | undefined;
+  /** Whole or not at all. A file that is there already is the error "exists", unless it may be replaced. */
+  writeFile(path: string, text: string, options: { readonly mode: number; readonly replace: boolean }): Promise<FileError | undefined>;
+  /** Makes it, and those above it, with this mode where they are missing. */
+  makeDirectory(path: string, mode: number): Promise<FileError | undefined>;
+  /** The permissions, such as 0o600. */
+  fileMode(path: string): Promise<number | FileError>;
 }
 
 export interface System {
@@ -226,6 +243,8 @@ export interface System {
   exit(code: number): never;
 }
 
+  /** Loaded when it is asked for. */
+  machine(): Promise<Machine>;
 /** What a runtime cannot do is said here, for the check and the start of a configuration to warn of. */
 export interface Capabilities {
   /** A paused TLS connection is not read; without it a peer that reads slowly costs memory, and a FIN can be lost around a pause. */

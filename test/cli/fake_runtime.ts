@@ -59,6 +59,7 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
     exit: (code) => {
       throw new Error(`exit ${code}`);
     },
+    machine: () => Promise.reject(new Error("the machine, which nobody asked for")),
   };
   return {
     name: "node",

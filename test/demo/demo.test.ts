@@ -76,6 +76,7 @@ class RunningDemo {
         outIsTerminal: false,
         exit: () => { throw new Error("the demo ended the process"); },
       },
+        machine: () => runtime.system.machine(),
       async listen(options, handler): Promise<Listener> {
         assert.equal(options.host, "127.0.0.1");
         const listener = await runtime.listen(options, handler);
