@@ -1,5 +1,6 @@
 import { danglingDials, dialOnBun } from "./bun_dial.ts";
 import { listenOnBun } from "./bun_listener.ts";
+import { createTlsContextOnBun, secureServerOnBun } from "./bun_tls.ts";
 import { system } from "./system_bun.ts";
 import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
@@ -7,12 +8,15 @@ import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
  * TLS to a broker goes over `node:tls`: Bun's own does not say which check failed, and sends an address as SNI. The module
  * is loaded at the first such dial, because it costs 3 MB that most who run sluice never need.
  */
+let net: Runtime | undefined;
+
 class TlsDial implements Dial {
   #dial: Dial | undefined;
   #cancelled = false;
 
   start(options: DialOptions, handler: DialHandler): this {
     void import("./net.ts").then(({ runtime }) => {
+      net = runtime;
       if (!this.#cancelled) this.#dial = runtime.connect(options, handler);
     });
     return this;
@@ -31,7 +35,11 @@ const native: Runtime = {
   system,
   listen: listenOnBun,
   connect: (options, handler) =>
-    options.tls === undefined ? dialOnBun(options, handler) : new TlsDial().start(options, handler),
+    options.tls === undefined && options.startsTls !== true ? dialOnBun(options, handler) : new TlsDial().start(options, handler),
+  createTlsContext: createTlsContextOnBun,
+  secureServer: secureServerOnBun,
+  // Loaded by the dial.
+  secureClient: (connection, options, handler) => net!.secureClient(connection, options, handler),
   get descriptorsDangling() {
     return danglingDials();
   },

@@ -181,6 +181,16 @@ export class BunConnection implements Connection {
     this.#socket.terminate();
   }
 
+  /** Gives the socket away, flowing, with what came while the owner had paused. Nothing more is heard here. */
+  release(): { readonly socket: BunSocket; readonly unread: readonly Uint8Array[] } {
+    if (this.#isOver() || this.#reading === "ended") throw { code: "ECONNRESET" };
+    const unread = this.#held?.chunks ?? [];
+    this.#writing = "gone";
+    this.#held = undefined;
+    if (this.#reading === "paused") this.#socket.resume();
+    return { socket: this.#socket, unread };
+  }
+
   #isExpected(error: Error | undefined): boolean {
     if (this.#fault !== undefined) return false;
     return this.#writing === "reset" || (error === undefined && this.#reading === "ended" && this.#writing === "ended");

@@ -11,7 +11,7 @@ import { failed, opened } from "./handlers.ts";
 import { runtime as net } from "./net.ts";
 import { networkError } from "./network_error.ts";
 import { system } from "./system_node.ts";
-import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
+import type { Dial, DialHandler, DialOptions, ListenOptions, Runtime } from "./types.ts";
 
 /** What is used of the `Deno` namespace. */
 const { Deno } = globalThis as unknown as {
@@ -71,7 +71,14 @@ export const runtime: Runtime = {
   version: process.versions["deno"] ?? "",
   capabilities: net.capabilities,
   system,
-  listen: (options, handler) => (options.tls === undefined ? listenOnDeno(options, handler) : net.listen(options, handler)),
-  connect: (options, handler) => (options.tls === undefined ? new DenoDial(options, handler).start() : net.connect(options, handler)),
+  listen: (options, handler) => (usesTls(options) ? net.listen(options, handler) : listenOnDeno(options, handler)),
+  connect: (options, handler) => (usesTls(options) ? net.connect(options, handler) : new DenoDial(options, handler).start()),
+  createTlsContext: net.createTlsContext,
+  secureServer: net.secureServer,
+  secureClient: net.secureClient,
   descriptorsDangling: 0,
 };
+
+function usesTls({ tls, startsTls }: ListenOptions | DialOptions): boolean {
+  return tls !== undefined || startsTls === true;
+}

@@ -1,5 +1,5 @@
 import { internalError, reportInternalError } from "./network_error.ts";
-import type { AcceptHandler, Connection, DialHandler, NetworkError } from "./types.ts";
+import type { AcceptHandler, Connection, DialHandler, NetworkError, SecureHandler, TlsFacts } from "./types.ts";
 
 /*
  * Calls to the layers above. A throw of theirs is a mistake of ours: it costs the one connection, or, where there is none,
@@ -41,7 +41,15 @@ export function opened(handler: DialHandler, connection: Failing): void {
   }
 }
 
-export function failed(handler: DialHandler, error: NetworkError): void {
+export function secured(handler: SecureHandler, connection: Failing, facts: TlsFacts): void {
+  try {
+    handler.secured(connection, facts);
+  } catch (thrown) {
+    connection.fail(internalError(thrown));
+  }
+}
+
+export function failed(handler: DialHandler | SecureHandler, error: NetworkError): void {
   try {
     handler.failed(error);
   } catch (thrown) {

@@ -1,14 +1,16 @@
-import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
-import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { hostAndPort, isAddress } from "./address.ts";
 import { failed, opened } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
+import { secureClientOnNet } from "./net_tls_client.ts";
+import { createTlsContextOnNet, secureServerOnNet } from "./net_tls_server.ts";
+import { clientContext } from "./net_trust.ts";
 import { networkError } from "./network_error.ts";
 import { system } from "./system_node.ts";
-import type { ClientTls, Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
+import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
 /**
  * The reference adapter: `node:net` and `node:tls` on whichever of the three runtimes runs it. The native ones fall back
@@ -47,7 +49,7 @@ class NetDial implements Dial {
     if (tls === undefined) {
       socket = connect({ ...common, noDelay: true }, () => this.#opened());
     } else {
-      const trust = { secureContext: secureContext(tls.ca), rejectUnauthorized: !tls.insecure, minVersion: "TLSv1.2" } as const;
+      const trust = { secureContext: clientContext(tls.ca, undefined, undefined), rejectUnauthorized: !tls.insecure, minVersion: "TLSv1.2" } as const;
       // An address is not a name: SNI must not carry it.
       socket = connectTls({ ...common, ...trust, ...(!isAddress(host) && { servername: host }) }, () => this.#opened());
     }
@@ -77,41 +79,6 @@ class NetDial implements Dial {
   }
 }
 
-/** Reading the system's authorities takes 10 ms and more, so a context is made once for each set of them. */
-const contexts = new Map<string, SecureContext>();
-const CONTEXTS_MAX = 16;
-
-function secureContext(authorities: ClientTls["ca"]): SecureContext {
-  const key = authorities ?? "";
-  let context = contexts.get(key);
-  if (context === undefined) {
-    const ca = authorities ?? systemAuthorities();
-    context = createSecureContext({ minVersion: "TLSv1.2", ...(ca !== undefined && { ca }) });
-    if (contexts.size === CONTEXTS_MAX) contexts.clear();
-    contexts.set(key, context);
-  }
-  return context;
-}
-
-/** Where Linux distributions keep what their machine trusts. Elsewhere, the runtime's own list has to do. */
-const AUTHORITY_FILES = [
-  "/etc/ssl/certs/ca-certificates.crt", // Debian, Alpine, Arch
-  "/etc/pki/tls/certs/ca-bundle.crt", // Fedora, Red Hat
-  "/etc/ssl/ca-bundle.pem", // SUSE
-];
-
-function systemAuthorities(): string | undefined {
-  const named = process.env["SSL_CERT_FILE"];
-  for (const file of named ? [named] : AUTHORITY_FILES) {
-    try {
-      return readFileSync(file, "utf8");
-    } catch {
-      // Not this distribution.
-    }
-  }
-  return undefined;
-}
-
 const { bun, deno, node } = process.versions as Record<string, string | undefined>;
 
 export const runtime: Runtime = {
@@ -121,5 +88,8 @@ export const runtime: Runtime = {
   system,
   listen: listenOnNet,
   connect: (options, handler) => new NetDial(options, handler).start(),
+  createTlsContext: createTlsContextOnNet,
+  secureServer: secureServerOnNet,
+  secureClient: secureClientOnNet,
   descriptorsDangling: 0,
 };

@@ -7,6 +7,8 @@ import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
 /** `reset`: ours, `close` is on its way. `gone`: `close` was delivered. */
 type Writing = "open" | "ended" | "reset" | "gone";
 
+const EVENTS = ["data", "drain", "end", "error", "close"] as const;
+
 /** A connection over a `node:net` socket or a `node:tls` one; their streams already keep most of the contract. */
 export class NetConnection implements Connection {
   handler!: ConnectionHandler;
@@ -83,6 +85,14 @@ export class NetConnection implements Connection {
   fail(fault: NetworkError): void {
     this.#fault = fault;
     this.reset();
+  }
+
+  /** Gives the socket away, paused. Nothing more is heard here. */
+  release(): Socket {
+    if (this.#writing !== "open" || this.#reading === "ended" || this.#socket.destroyed) throw { code: "ECONNRESET" };
+    this.#writing = "gone";
+    for (const event of EVENTS) this.#socket.removeAllListeners(event);
+    return this.#socket.pause();
   }
 
   #isOver(): boolean {

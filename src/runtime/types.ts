@@ -241,14 +241,16 @@ export interface System {
   readonly errorIsTerminal: boolean;
   readonly outIsTerminal: boolean;
   exit(code: number): never;
-}
-
   /** Loaded when it is asked for. */
   machine(): Promise<Machine>;
+}
+
 /** What a runtime cannot do is said here, for the check and the start of a configuration to warn of. */
 export interface Capabilities {
   /** A paused TLS connection is not read; without it a peer that reads slowly costs memory, and a FIN can be lost around a pause. */
   readonly tlsBackPressure: boolean;
+  /** `ServerTlsOptions.crl` is honoured; without it `createTlsContext` refuses one. */
+  readonly crl?: boolean;
 }
 
 export interface Runtime {
@@ -259,6 +261,15 @@ export interface Runtime {
   /** Rejects with a NetworkError value. */
   listen(options: ListenOptions, handler: AcceptHandler): Promise<Listener>;
   connect(options: DialOptions, handler: DialHandler): Dial;
+  /** Loads the material and judges all of it: what cannot be used, or would let in anyone, is answered as a "tls" error. Never rejects. */
+  createTlsContext(options: ServerTlsOptions): Promise<TlsContext | NetworkError>;
+  /**
+   * Begins TLS as the server, on a connection that a listener with `startsTls` accepted. `first`: what was read from it already, which
+   * begins with a ClientHello or a part of one. The connection is dead from here on: its handler hears nothing more, not even the close.
+   */
+  secureServer(connection: Connection, first: Uint8Array, context: TlsContext, handler: SecureHandler): Handshake;
+  /** Begins TLS as the client, on a connection that was dialed with `startsTls`; what was written before goes out first. It is dead like `secureServer`'s. */
+  secureClient(connection: Connection, options: ClientTlsOptions, handler: SecureHandler): Handshake;
   /** Descriptors of cancelled dials that the kernel still holds until it gives up too; 0 where a cancelled dial frees its own at once. */
   readonly descriptorsDangling: number;
 }

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { until } from "../support/deadline.ts";
 import { blackHole } from "./black_hole.ts";
 import {
-  type Case, certificate, DEADLINE_MS, descriptorCount, dial, Door, End, freePort, hasIPv6, type Lab, listen, opened, refused, settle, trusted,
+  type Case, certificate, connect, DEADLINE_MS, descriptorCount, dial, Door, End, freePort, hasIPv6, type Lab, listen, opened, refused, settle, trusted,
 } from "./lab.ts";
 
 /** Each is run plain and over TLS. */
@@ -46,7 +46,7 @@ export const dialCases: readonly Case[] = [
       const listener = await listen(lab, door);
       const never = () => assert.fail("called after cancel");
       for (const port of [listener.port, await freePort(lab)]) {
-        const attempt = lab.runtime.connect({ host: "127.0.0.1", port, ...(lab.secure && { tls: trusted }) }, {
+        const attempt = connect(lab, "127.0.0.1", port, trusted, {
           opened: never,
           failed: never,
         });
@@ -66,7 +66,7 @@ export const dialCases: readonly Case[] = [
         await settle(lab);
         const before = descriptorCount();
         const never = () => assert.fail("opened or failed in a black hole");
-        const attempt = lab.runtime.connect({ host: "127.0.0.1", port: hole.port, ...(lab.secure && { tls: trusted }) }, {
+        const attempt = connect(lab, "127.0.0.1", hole.port, trusted, {
           opened: never,
           failed: never,
         });
@@ -161,7 +161,7 @@ export const trustCases: readonly Case[] = [
     async run(lab) {
       const door = new Door();
       const listener = await listen({ ...lab, secure: false }, door);
-      const attempt = lab.runtime.connect({ host: "127.0.0.1", port: listener.port, tls: trusted }, {
+      const attempt = connect(lab, "127.0.0.1", listener.port, trusted, {
         opened: () => assert.fail("opened without a handshake"),
         failed: () => assert.fail("failed after cancel"),
       });

@@ -1,9 +1,10 @@
 import { strict as assert } from "node:assert";
 import { readdirSync, readFileSync } from "node:fs";
 import type {
-  AcceptHandler, ClientTls, Listener, ListenOptions, NetworkError, Runtime, ServerTls,
+  AcceptHandler, ClientTls, Connection, DialHandler, Listener, ListenOptions, NetworkError, Runtime, ServerTls, ServerTlsOptions,
 } from "../../src/runtime/types.ts";
 import { Door, End, pattern } from "./ends.ts";
+import { SecureDoor } from "./secure_door.ts";
 
 export * from "./ends.ts";
 
@@ -11,6 +12,8 @@ export * from "./ends.ts";
 export interface Lab {
   readonly runtime: Runtime;
   readonly secure: boolean;
+  /** TLS is begun on a plain connection. */
+  readonly starts?: boolean;
 }
 
 /** Deno has no RST of ours, and neither has TLS: there the peer sees a plain close. */
@@ -25,16 +28,39 @@ const fixture = (name: string) => readFileSync(`test/fixtures/tls/${name}`, "utf
 export const certificate = (name: string): ServerTls => ({ cert: fixture(`${name}.pem`), key: fixture(`${name}.key`) });
 export const trusted: ClientTls = { ca: fixture("ca.pem"), insecure: false };
 
-export function listen(lab: Lab, door: AcceptHandler, more: Partial<ListenOptions> = {}): Promise<Listener> {
+export const serverOptions = (more: Partial<ServerTlsOptions> = {}): ServerTlsOptions =>
+  ({ ...certificate("server"), minVersion: "1.2", alpn: [], clientCertificates: "none", ...more });
+
+export async function listen(lab: Lab, door: AcceptHandler, more: Partial<ListenOptions> = {}): Promise<Listener> {
   const tls = lab.secure ? { tls: certificate("server") } : {};
-  return lab.runtime.listen({ host: "127.0.0.1", port: 0, handshakeTimeoutMs: 5_000, ...tls, ...more }, door);
+  const options = { host: "127.0.0.1", port: 0, handshakeTimeoutMs: 5_000, ...tls, ...more };
+  if (!lab.secure || !lab.starts) return lab.runtime.listen(options, door);
+  const context = await lab.runtime.createTlsContext(serverOptions(options.tls));
+  if ("code" in context) throw context;
+  const { tls: _, ...plain } = options;
+  return lab.runtime.listen({ ...plain, startsTls: true }, new SecureDoor(lab.runtime, context, door, options.handshakeTimeoutMs));
+}
+
+/** As `Runtime.connect` does it; where TLS is begun by hand, with the handshake behind it. */
+export function connect(lab: Lab, host: string, port: number, tls: ClientTls, handler: DialHandler): { cancel(): void } {
+  if (!lab.secure || !lab.starts) return lab.runtime.connect({ host, port, ...(lab.secure && { tls }) }, handler);
+  let underWay: { cancel(): void } = lab.runtime.connect({ host, port, startsTls: true }, {
+    opened(connection: Connection) {
+      underWay = lab.runtime.secureClient(connection, { ...tls, serverName: host, alpn: [] }, {
+        secured: (secure) => handler.opened(secure),
+        failed: (error) => handler.failed({ ...error, message: `connect to ${host}:${port}: ${error.message}` }),
+      });
+    },
+    failed: (error) => handler.failed(error),
+  });
+  return { cancel: () => underWay.cancel() };
 }
 
 /** Dials and waits for the outcome: an open end, or the error. */
 export function dial(lab: Lab, port: number, end = new End(), host = "127.0.0.1", tls = trusted): Promise<End | NetworkError> {
   return new Promise((resolve) => {
     let returned = false;
-    lab.runtime.connect({ host, port, ...(lab.secure && { tls }) }, {
+    connect(lab, host, port, tls, {
       opened(connection) {
         assert.ok(returned, "opened inside connect");
         end.attach(connection);

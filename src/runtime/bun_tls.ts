@@ -1,0 +1,165 @@
+import type { SocketHandler, TLSOptions } from "bun";
+import type { X509Certificate } from "node:crypto";
+import { BunConnection, type BunSocket } from "./bun_connection.ts";
+import { connectionHandlers } from "./bun_listener.ts";
+import { failed, secured } from "./handlers.ts";
+import { networkError } from "./network_error.ts";
+import { materialProblem, pemBlocks, protocolList, unusable } from "./tls_material.ts";
+import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext, TlsFacts } from "./types.ts";
+
+/** What `upgradeTLS` and its options read beside their types; the tests hold Bun to it. */
+type ServerUpgrade = Parameters<BunSocket["upgradeTLS"]>[0] & { readonly isServer: true; readonly initialData: Uint8Array };
+type Options = TLSOptions & { readonly minVersion: number };
+
+/** As TLS itself numbers them (RFC 8446 section 4.2.1). */
+const VERSIONS = { "1.2": 0x0303, "1.3": 0x0304 } as const;
+
+/** A path at which nothing can ever listen. */
+const NOWHERE = "/dev/null/nobody";
+
+/**
+ * Bun keeps one native context for equal options, and drops it, with the keys of its session tickets, when no socket has it any more.
+ * `#anchor` is such a socket, closed before it was ever open.
+ */
+class BunTlsContext implements TlsContext {
+  readonly options: ServerTlsOptions;
+  readonly native: Options;
+  readonly anchor: unknown;
+
+  constructor(options: ServerTlsOptions, native: Options, anchor: unknown) {
+    this.options = options;
+    this.native = native;
+    this.anchor = anchor;
+  }
+}
+
+export async function createTlsContextOnBun(options: ServerTlsOptions): Promise<TlsContext | NetworkError> {
+  const problem = materialProblem(options);
+  if (problem !== undefined) return problem;
+  const { cert, key, minVersion, alpn, clientCertificates, ca, crl } = options;
+  const native: Options = {
+    cert,
+    key,
+    minVersion: VERSIONS[minVersion],
+    ...(alpn.length > 0 && { ALPNProtocols: protocolList(alpn) as Uint8Array<ArrayBuffer> }),
+    ...(clientCertificates !== "none" && { requestCert: true, rejectUnauthorized: clientCertificates === "require", ca: pemBlocks(ca!, "CERTIFICATE") }),
+    ...(clientCertificates !== "none" && crl !== undefined && { crl: pemBlocks(crl, "X509 CRL") }),
+  };
+  try {
+    return new BunTlsContext(options, native, await load(native));
+  } catch (thrown) {
+    return unusable("TLS material", networkError("", thrown).message.slice(2));
+  }
+}
+
+/** Bun makes a context only for a socket, so one is dialed to nowhere: it throws what is wrong with the material, before it dials. */
+function load(tls: Options): Promise<BunSocket> {
+  return new Promise((resolve) => {
+    const socket = { data() {}, open: resolve, connectError: resolve } as SocketHandler<BunConnection>;
+    void Bun.connect<BunConnection>({ unix: NOWHERE, tls, socket, data: undefined as unknown as BunConnection }).catch(() => {});
+  });
+}
+
+export function secureServerOnBun(connection: Connection, first: Uint8Array, context: TlsContext, handler: SecureHandler): Handshake {
+  return new BunHandshake(connection as BunConnection, context as BunTlsContext, handler).start(first);
+}
+
+/** A handshake under way; it is the TLS socket's `data` until then. */
+class BunHandshake implements Handshake {
+  readonly #plain: BunConnection;
+  readonly #context: BunTlsContext;
+  readonly #handler: SecureHandler;
+  #socket: BunSocket | undefined;
+  #state: "shaking" | "settled" = "shaking";
+  #fault: NetworkError | undefined;
+
+  constructor(plain: BunConnection, context: BunTlsContext, handler: SecureHandler) {
+    this.#plain = plain;
+    this.#context = context;
+    this.#handler = handler;
+  }
+
+  start(first: Uint8Array): this {
+    try {
+      const { socket, unread } = this.#plain.release();
+      const upgrade: ServerUpgrade = {
+        isServer: true,
+        initialData: unread.length === 0 ? first : Buffer.concat([first, ...unread]),
+        tls: this.#context.native,
+        socket: handshakeHandlers as SocketHandler<unknown>,
+        data: this,
+      };
+      (socket as { data: unknown }).data = CIPHERTEXT;
+      this.#socket = socket.upgradeTLS(upgrade)[1] as BunSocket;
+    } catch (thrown) {
+      queueMicrotask(() => this.#fail(networkError("TLS handshake", thrown)));
+    }
+    return this;
+  }
+
+  cancel(): void {
+    if (this.#state === "settled") return;
+    this.#state = "settled";
+    this.#socket?.terminate();
+  }
+
+  onHandshake(socket: BunSocket, success: boolean, error: Error | null): void {
+    if (this.#state === "settled") return;
+    const asked = this.#context.options.clientCertificates !== "none";
+    const certificate = asked ? (socket.getPeerX509Certificate() as X509Certificate | undefined)?.raw : undefined;
+    const reason = this.#refusal(success, error, certificate);
+    if (reason !== undefined) {
+      this.#fault = reason;
+      socket.terminate();
+      return;
+    }
+    this.#state = "settled";
+    const connection = new BunConnection(socket, { address: this.#plain.remoteAddress, port: this.#plain.remotePort });
+    socket.data = connection;
+    secured(this.#handler, connection, factsOf(socket, certificate));
+  }
+
+  /** `success` says only that there are keys: a certificate that was judged bad comes with an error beside it. */
+  #refusal(success: boolean, error: Error | null, certificate: Uint8Array | undefined): NetworkError | undefined {
+    const { clientCertificates } = this.#context.options;
+    if (clientCertificates === "none") return success ? undefined : networkError("TLS handshake", error);
+    if (certificate === undefined && clientCertificates === "request" && success) return undefined;
+    if (!success || certificate === undefined || error !== null) return networkError("TLS handshake", error);
+    return undefined;
+  }
+
+  onError(error: Error): void {
+    this.#fault ??= networkError("TLS handshake", error);
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#fail(this.#fault ?? networkError("TLS handshake", error ?? { code: "ECONNRESET" }));
+  }
+
+  onData(): void {}
+  onDrain(): void {}
+  onEnd(): void {}
+
+  #fail(reason: NetworkError): void {
+    if (this.#state === "settled") return;
+    this.#state = "settled";
+    failed(this.#handler, reason);
+  }
+}
+
+const handshakeHandlers = {
+  ...connectionHandlers,
+  handshake: (socket: BunSocket, success: boolean, error: Error | null) =>
+    (socket.data as unknown as BunHandshake).onHandshake(socket, success, error),
+} satisfies SocketHandler<BunConnection>;
+
+/** The `data` of the TCP socket below TLS, which still hears what passes through it. */
+const CIPHERTEXT = { onData() {}, onDrain() {}, onEnd() {}, onClose() {}, onError() {} };
+
+function factsOf(socket: BunSocket, certificate: Uint8Array | undefined): TlsFacts {
+  return {
+    version: socket.getTLSVersion() === "TLSv1.3" ? "1.3" : "1.2",
+    alpn: socket.alpnProtocol || undefined,
+    certificate,
+  };
+}
