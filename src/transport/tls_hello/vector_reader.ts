@@ -1,0 +1,70 @@
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Reads big-endian numbers and bytes with a length in front, as TLS (RFC 8446 section 3) and the PROXY protocol write them. It never
+ * throws: the first thing that is wrong is kept in `failure`, and from then on every read answers zero or empty.
+ */
+export class VectorReader {
+  failure: string | undefined = undefined;
+  position = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get left(): number {
+    return this.failure === undefined ? this.#bytes.length - this.position : 0;
+  }
+
+  fail(reason: string): void {
+    this.failure ??= reason;
+  }
+
+  uint8(what: string): number {
+    return this.#number(1, what);
+  }
+
+  uint16(what: string): number {
+    return this.#number(2, what);
+  }
+
+  uint24(what: string): number {
+    return this.#number(3, what);
+  }
+
+  uint32(what: string): number {
+    return this.#number(4, what);
+  }
+
+  /** A view, not a copy. */
+  bytes(count: number, what: string): Uint8Array {
+    if (this.left < count) this.fail(`${what} is cut short`);
+    if (this.failure !== undefined) return EMPTY;
+    this.position += count;
+    return this.#bytes.subarray(this.position - count, this.position);
+  }
+
+  /** Bytes behind a length of one byte. */
+  vector8(what: string): Uint8Array {
+    return this.bytes(this.uint8(what), what);
+  }
+
+  /** Bytes behind a length of two bytes. */
+  vector16(what: string): Uint8Array {
+    return this.bytes(this.uint16(what), what);
+  }
+
+  /** Runs `read` on the bytes again and again until it has used them up; what is wrong inside is wrong here. */
+  all(bytes: Uint8Array, read: (inside: VectorReader) => void): void {
+    const inside = new VectorReader(bytes);
+    while (inside.left > 0) read(inside);
+    if (inside.failure !== undefined) this.fail(inside.failure);
+  }
+
+  #number(count: number, what: string): number {
+    let value = 0;
+    for (const byte of this.bytes(count, what)) value = value * 256 + byte;
+    return value;
+  }
+}
