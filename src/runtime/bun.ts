@@ -31,7 +31,7 @@ class TlsDial implements Dial {
 const native: Runtime = {
   name: "bun",
   version: Bun.version,
-  capabilities: { tlsBackPressure: true },
+  capabilities: { tlsBackPressure: true, crl: true },
   system,
   listen: listenOnBun,
   connect: (options, handler) =>

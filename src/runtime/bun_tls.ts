@@ -3,8 +3,8 @@ import type { X509Certificate } from "node:crypto";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { connectionHandlers } from "./bun_listener.ts";
 import { failed, secured } from "./handlers.ts";
-import { networkError } from "./network_error.ts";
-import { materialProblem, pemBlocks, protocolList, unusable } from "./tls_material.ts";
+import { handshakeError, HUNG_UP, NO_CERTIFICATE, refusedCertificate } from "./handshake_error.ts";
+import { materialProblem, materialReason, pemBlocks, protocolList, unusable } from "./tls_material.ts";
 import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext, TlsFacts } from "./types.ts";
 
 /** What `upgradeTLS` and its options read beside their types; the tests hold Bun to it. */
@@ -36,27 +36,46 @@ class BunTlsContext implements TlsContext {
 export async function createTlsContextOnBun(options: ServerTlsOptions): Promise<TlsContext | NetworkError> {
   const problem = materialProblem(options);
   if (problem !== undefined) return problem;
-  const { cert, key, minVersion, alpn, clientCertificates, ca, crl } = options;
-  const native: Options = {
-    cert,
-    key,
-    minVersion: VERSIONS[minVersion],
-    ...(alpn.length > 0 && { ALPNProtocols: protocolList(alpn) as Uint8Array<ArrayBuffer> }),
-    ...(clientCertificates !== "none" && { requestCert: true, rejectUnauthorized: clientCertificates === "require", ca: pemBlocks(ca!, "CERTIFICATE") }),
-    ...(clientCertificates !== "none" && crl !== undefined && { crl: pemBlocks(crl, "X509 CRL") }),
-  };
+  const { cert, key, clientCertificates, ca, crl } = options;
+  const native = nativeOptions(options);
   try {
-    return new BunTlsContext(options, native, await load(native));
-  } catch (thrown) {
-    return unusable("TLS material", networkError("", thrown).message.slice(2));
+    await load("the certificate and its key", { cert, key, ca: cert });
+    // A chain has to be whole; of authorities Bun would drop those that it cannot read.
+    if (clientCertificates !== "none") await load("the client authorities", { cert: `${cert}\n${ca}`, key, ca: ca! });
+    return new BunTlsContext(options, native, await load(crl === undefined ? "the TLS options" : "the revocation lists", native));
+  } catch (problem) {
+    return problem as NetworkError;
   }
 }
 
-/** Bun makes a context only for a socket, so one is dialed to nowhere: it throws what is wrong with the material, before it dials. */
-function load(tls: Options): Promise<BunSocket> {
-  return new Promise((resolve) => {
+function nativeOptions({ cert, key, minVersion, alpn, clientCertificates, ca, crl }: ServerTlsOptions): Options {
+  const judging = clientCertificates !== "none" && {
+    requestCert: true,
+    // Without, a bad certificate is for us to refuse; and a client may have none.
+    rejectUnauthorized: clientCertificates === "require",
+    ca: pemBlocks(ca!, "CERTIFICATE"),
+    ...(crl !== undefined && { crl: pemBlocks(crl, "X509 CRL") }),
+  };
+  return {
+    cert,
+    key,
+    minVersion: VERSIONS[minVersion],
+    // Nobody is asked for a certificate, so this trusts nobody; it saves the 2 MB of the public authorities.
+    ca: cert,
+    ...(alpn.length > 0 && { ALPNProtocols: protocolList(alpn) as Uint8Array<ArrayBuffer> }),
+    ...judging,
+  };
+}
+
+/** Bun makes a context only for a socket, so one is dialed to nowhere; what is wrong with the material is thrown before that. */
+function load(what: string, tls: TLSOptions): Promise<BunSocket> {
+  return new Promise((resolve, reject) => {
     const socket = { data() {}, open: resolve, connectError: resolve } as SocketHandler<BunConnection>;
-    void Bun.connect<BunConnection>({ unix: NOWHERE, tls, socket, data: undefined as unknown as BunConnection }).catch(() => {});
+    try {
+      Bun.connect<BunConnection>({ unix: NOWHERE, tls, socket, data: undefined as unknown as BunConnection }).catch(() => {});
+    } catch (thrown) {
+      reject(unusable(what, materialReason(thrown)));
+    }
   });
 }
 
@@ -92,7 +111,7 @@ class BunHandshake implements Handshake {
       (socket as { data: unknown }).data = CIPHERTEXT;
       this.#socket = socket.upgradeTLS(upgrade)[1] as BunSocket;
     } catch (thrown) {
-      queueMicrotask(() => this.#fail(networkError("TLS handshake", thrown)));
+      this.#fail(handshakeError(thrown));
     }
     return this;
   }
@@ -107,7 +126,7 @@ class BunHandshake implements Handshake {
     if (this.#state === "settled") return;
     const asked = this.#context.options.clientCertificates !== "none";
     const certificate = asked ? (socket.getPeerX509Certificate() as X509Certificate | undefined)?.raw : undefined;
-    const reason = this.#refusal(success, error, certificate);
+    const reason = this.#refusal(socket, success, error, certificate);
     if (reason !== undefined) {
       this.#fault = reason;
       socket.terminate();
@@ -120,30 +139,33 @@ class BunHandshake implements Handshake {
   }
 
   /** `success` says only that there are keys: a certificate that was judged bad comes with an error beside it. */
-  #refusal(success: boolean, error: Error | null, certificate: Uint8Array | undefined): NetworkError | undefined {
+  #refusal(socket: BunSocket, success: boolean, error: Error | null, certificate: Uint8Array | undefined): NetworkError | undefined {
     const { clientCertificates } = this.#context.options;
-    if (clientCertificates === "none") return success ? undefined : networkError("TLS handshake", error);
-    if (certificate === undefined && clientCertificates === "request" && success) return undefined;
-    if (!success || certificate === undefined || error !== null) return networkError("TLS handshake", error);
-    return undefined;
+    if (!success) return handshakeError(error);
+    if (clientCertificates === "none" || (clientCertificates === "request" && certificate === undefined)) return undefined;
+    if (certificate === undefined) return NO_CERTIFICATE;
+    return error === null ? undefined : refusedCertificate((error as { code?: unknown }).code, socket.getPeerCertificate(), "client");
   }
 
   onError(error: Error): void {
-    this.#fault ??= networkError("TLS handshake", error);
+    this.#fault ??= handshakeError(error);
   }
 
   onClose(error: Error | undefined): void {
-    this.#fail(this.#fault ?? networkError("TLS handshake", error ?? { code: "ECONNRESET" }));
+    this.#fail(this.#fault ?? (error === undefined ? HUNG_UP : handshakeError(error)));
   }
 
   onData(): void {}
   onDrain(): void {}
   onEnd(): void {}
 
+  /** A ClientHello that cannot be is refused within `upgradeTLS` already. */
   #fail(reason: NetworkError): void {
-    if (this.#state === "settled") return;
-    this.#state = "settled";
-    failed(this.#handler, reason);
+    queueMicrotask(() => {
+      if (this.#state === "settled") return;
+      this.#state = "settled";
+      failed(this.#handler, reason);
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import { failed, opened } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
 import { secureClientOnNet } from "./net_tls_client.ts";
+import { onDeno } from "./net_tls.ts";
 import { createTlsContextOnNet, secureServerOnNet } from "./net_tls_server.ts";
 import { clientContext } from "./net_trust.ts";
 import { networkError } from "./network_error.ts";
@@ -84,7 +85,7 @@ const { bun, deno, node } = process.versions as Record<string, string | undefine
 export const runtime: Runtime = {
   name: bun ? "bun" : deno ? "deno" : "node",
   version: bun ?? deno ?? node ?? "",
-  capabilities: { tlsBackPressure: deno === undefined },
+  capabilities: { tlsBackPressure: !onDeno, crl: !onDeno },
   system,
   listen: listenOnNet,
   connect: (options, handler) => new NetDial(options, handler).start(),

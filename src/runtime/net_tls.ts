@@ -1,6 +1,10 @@
 import type { Socket } from "node:net";
+import process from "node:process";
 import type { TLSSocket } from "node:tls";
 import type { TlsFacts } from "./types.ts";
+
+/** It does not look at revocation lists, and has one code for whatever is wrong with a certificate. */
+export const onDeno = process.versions["deno"] !== undefined;
 
 /** The TCP socket under a TLS one. The property is not documented; all three runtimes have it, and the tests hold them to it. */
 export function transportOf(socket: TLSSocket): Socket | undefined {

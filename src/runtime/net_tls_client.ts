@@ -1,11 +1,11 @@
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { isAddress } from "./address.ts";
 import { failed, secured } from "./handlers.ts";
+import { handshakeError, HUNG_UP, refusedCertificate } from "./handshake_error.ts";
 import { NetConnection } from "./net_connection.ts";
 import { certificateOf, factsOf } from "./net_tls.ts";
-import { networkError } from "./network_error.ts";
 import { clientContext } from "./net_trust.ts";
-import type { ClientTlsOptions, Connection, Handshake, SecureHandler } from "./types.ts";
+import type { ClientTlsOptions, Connection, Handshake, NetworkError, SecureHandler } from "./types.ts";
 
 export function secureClientOnNet(connection: Connection, options: ClientTlsOptions, handler: SecureHandler): Handshake {
   return new ClientHandshake(options, handler).start(connection as NetConnection);
@@ -28,10 +28,10 @@ class ClientHandshake implements Handshake {
       transport.on("error", () => {});
       const socket: TLSSocket = connect({ socket: transport, ...optionsFor(this.#options) }, () => this.#done(socket));
       this.#socket = socket;
-      socket.on("error", (error) => this.#failed(error));
-      socket.on("close", () => this.#failed({ code: "ECONNRESET" }));
+      socket.on("error", (error: Error) => this.#failed(handshakeError(error)));
+      socket.on("close", () => this.#failed(HUNG_UP));
     } catch (thrown) {
-      queueMicrotask(() => this.#failed(thrown));
+      queueMicrotask(() => this.#failed(handshakeError(thrown)));
     }
     return this;
   }
@@ -42,26 +42,42 @@ class ClientHandshake implements Handshake {
     this.#socket?.destroy();
   }
 
+  /** The runtimes are told to go on whatever the certificate is, and are asked here: a refusal of theirs says nothing about it. */
   #done(socket: TLSSocket): void {
     if (this.#state === "settled") return;
+    const { insecure, serverName } = this.#options;
+    if (!insecure && !socket.authorized) {
+      this.#failed(refusalOf(socket, serverName));
+      socket.destroy();
+      return;
+    }
     this.#state = "settled";
     const connection = new NetConnection(socket);
-    secured(this.#handler, connection, factsOf(socket, this.#options.insecure ? undefined : certificateOf(socket)));
+    secured(this.#handler, connection, factsOf(socket, insecure ? undefined : certificateOf(socket)));
     connection.start();
   }
 
-  #failed(thrown: unknown): void {
+  #failed(error: NetworkError): void {
     if (this.#state === "settled") return;
     this.#state = "settled";
-    const error = networkError("TLS handshake", thrown, this.#options.serverName);
-    failed(this.#handler, error);
+    // What does not speak TLS answers a handshake with a close.
+    const hint = error === HUNG_UP ? ": does it speak TLS?" : "";
+    failed(this.#handler, { ...error, message: error.message + hint });
   }
 }
 
-function optionsFor({ ca, insecure, serverName, cert, key, alpn }: ClientTlsOptions): ConnectionOptions {
+/** `authorizationError` is the code of the check that failed (the types have it as an error), the name's after all others. */
+function refusalOf(socket: TLSSocket, serverName: string): NetworkError {
+  const code: unknown = socket.authorizationError;
+  const certificate = socket.getPeerCertificate();
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return handshakeError({ code, cert: certificate }, serverName);
+  return refusedCertificate(code, certificate, "server");
+}
+
+function optionsFor({ ca, serverName, cert, key, alpn }: ClientTlsOptions): ConnectionOptions {
   return {
     secureContext: clientContext(ca, cert, key),
-    rejectUnauthorized: !insecure,
+    rejectUnauthorized: false,
     // `host` is what the certificate is checked against; an address must not go into SNI (RFC 6066 section 3).
     host: serverName,
     ...(!isAddress(serverName) && { servername: serverName }),

@@ -1,10 +1,11 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { failed, secured } from "./handlers.ts";
+import { handshakeError, HUNG_UP, NO_CERTIFICATE, refusedCertificate } from "./handshake_error.ts";
 import { NetConnection } from "./net_connection.ts";
-import { networkError } from "./network_error.ts";
-import { certificateOf, factsOf, transportOf } from "./net_tls.ts";
-import { materialProblem, pemBlocks, unusable } from "./tls_material.ts";
+import { certificateOf, factsOf, onDeno, transportOf } from "./net_tls.ts";
+import { materialProblem, materialReason, pemBlocks, unusable } from "./tls_material.ts";
 import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext } from "./types.ts";
 
 /** A TLS server that never listens: sockets that are open already are handed to it, and it judges the certificates of their clients. */
@@ -39,8 +40,8 @@ class NetTlsContext implements TlsContext {
     this.#pending.set(transport, handshake);
     transport.on("error", () => {});
     transport.on("close", () => {
-      this.#pending.delete(transport);
-      handshake.failed({ code: "ECONNRESET" });
+      // On Node and Deno the TLS server, which knows why, speaks right after this.
+      queueMicrotask(() => this.#pending.delete(transport) && handshake.failed(HUNG_UP));
     });
     this.#server.emit("connection", transport);
   }
@@ -54,13 +55,30 @@ class NetTlsContext implements TlsContext {
 }
 
 export async function createTlsContextOnNet(options: ServerTlsOptions): Promise<TlsContext | NetworkError> {
-  const problem = materialProblem(options);
+  const problem = materialProblem(options) ?? unreadable(options);
   if (problem !== undefined) return problem;
+  if (options.crl !== undefined && onDeno) return unusable("the revocation lists", "this runtime does not honour them");
   try {
     return new NetTlsContext(options);
   } catch (thrown) {
-    return unusable("TLS material", networkError("", thrown).message.slice(2));
+    return unusable(options.crl === undefined ? "the TLS options" : "the revocation lists", materialReason(thrown));
   }
+}
+
+/** Deno would find out at the first handshake, and Node drops authorities that it cannot read. */
+function unreadable({ cert, key, ca }: ServerTlsOptions): NetworkError | undefined {
+  try {
+    const [own] = pemBlocks(cert, "CERTIFICATE").map((block) => new X509Certificate(block));
+    if (!own!.checkPrivateKey(createPrivateKey(key))) return unusable("the certificate and its key", "the key does not belong to the certificate");
+  } catch (thrown) {
+    return unusable("the certificate and its key", materialReason(thrown));
+  }
+  try {
+    for (const block of pemBlocks(ca ?? "", "CERTIFICATE")) new X509Certificate(block);
+  } catch (thrown) {
+    return unusable("the client authorities", materialReason(thrown));
+  }
+  return undefined;
 }
 
 export function secureServerOnNet(connection: Connection, first: Uint8Array, context: TlsContext, handler: SecureHandler): Handshake {
@@ -87,7 +105,7 @@ class ServerHandshake implements Handshake {
       transport.unshift(first);
       this.#context.begin(transport, this);
     } catch (thrown) {
-      queueMicrotask(() => this.failed(thrown));
+      queueMicrotask(() => this.failed(handshakeError(thrown)));
     }
     return this;
   }
@@ -101,9 +119,9 @@ class ServerHandshake implements Handshake {
   done(socket: TLSSocket): void {
     if (this.#state === "settled") return void socket.destroy();
     const certificate = this.#asks ? certificateOf(socket) : undefined;
-    // An authority that nobody asked is not heard: Deno says "authorized" where there is no certificate at all.
-    if (this.#asks && (certificate === undefined ? this.#context.options.clientCertificates === "require" : !socket.authorized)) {
-      this.refused(undefined, socket);
+    const reason = this.#refusal(socket, certificate);
+    if (reason !== undefined) {
+      this.failed(reason);
       socket.destroy();
       return;
     }
@@ -114,15 +132,24 @@ class ServerHandshake implements Handshake {
     connection.start();
   }
 
-  refused(error: Error | undefined, socket: TLSSocket): void {
-    const verdict: unknown = this.#asks ? socket.authorizationError : undefined;
-    this.failed(verdict ? { code: verdict } : error);
+  /** Only a certificate that is there can be good: Deno says "authorized" where there is none at all. */
+  #refusal(socket: TLSSocket, certificate: Uint8Array | undefined): NetworkError | undefined {
+    const { clientCertificates } = this.#context.options;
+    if (clientCertificates === "none" || (clientCertificates === "request" && certificate === undefined)) return undefined;
+    if (certificate === undefined) return NO_CERTIFICATE;
+    return socket.authorized ? undefined : refusedCertificate(socket.authorizationError, socket.getPeerCertificate(), "client");
   }
 
-  failed(thrown: unknown): void {
+  /** The TLS server has refused, and destroyed the socket where it was for the certificate. */
+  refused(error: Error, socket: TLSSocket): void {
+    const verdict: unknown = this.#asks ? socket.authorizationError : undefined;
+    this.failed(verdict ? refusedCertificate(onDeno ? undefined : verdict, {}, "client") : handshakeError(error));
+  }
+
+  failed(reason: NetworkError): void {
     if (this.#state === "settled") return;
     this.#state = "settled";
-    failed(this.#handler, networkError("TLS handshake", thrown));
+    failed(this.#handler, reason);
   }
 
   get #asks(): boolean {

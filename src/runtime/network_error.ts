@@ -1,3 +1,4 @@
+import { certificateVerdict, handshakeFailure } from "./tls_reason.ts";
 import type { NetworkError, NetworkErrorCode } from "./types.ts";
 
 /** What the operating system and the runtimes call it, in our code and in words for people. */
@@ -23,13 +24,6 @@ const KNOWN: Readonly<Record<string, readonly [NetworkErrorCode, string]>> = {
   EPERM: ["denied", "permission denied"],
   EMFILE: ["descriptors", "no file descriptor left in this process"],
   ENFILE: ["descriptors", "no file descriptor left in this machine"],
-  CERT_HAS_EXPIRED: ["tls", "the certificate has expired"],
-  CERT_NOT_YET_VALID: ["tls", "the certificate is not valid yet"],
-  DEPTH_ZERO_SELF_SIGNED_CERT: ["tls", "the certificate is self-signed and not trusted"],
-  SELF_SIGNED_CERT_IN_CHAIN: ["tls", "the certificate comes from an unknown authority"],
-  UNABLE_TO_GET_ISSUER_CERT: ["tls", "the certificate comes from an unknown authority"],
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ["tls", "the certificate comes from an unknown authority"],
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ["tls", "the certificate comes from an unknown authority"],
   // Deno has names instead of codes for some.
   ConnectionRefused: ["refused", "connection refused"],
   ConnectionReset: ["reset", "connection reset by the peer"],
@@ -71,12 +65,14 @@ function classify(error: Thrown, host: string | undefined): readonly [NetworkErr
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return ["tls", wrongName(error, host)];
   const known = KNOWN[code] ?? KNOWN[String(error.name ?? "")];
   if (known !== undefined) return known;
+  const verdict = certificateVerdict(code);
+  if (verdict !== undefined) return ["tls", verdict];
   // Name lookups fail in Deno without any code.
   if (/failed to lookup address|name or service not known|^invalid host/i.test(message)) return KNOWN["ENOTFOUND"]!;
   // So does a handshake that took too long.
   if (/handshake timeout/i.test(message)) return KNOWN["ERR_TLS_HANDSHAKE_TIMEOUT"]!;
   if (/os error 97|EAFNOSUPPORT/.test(`${code} ${message}`)) return ["unreachable", "the machine does not have this address family"];
-  if (isTls(code, message)) return ["tls", handshakeReason(message)];
+  if (isTls(code, message)) return ["tls", handshakeFailure(code, message) ?? `the TLS handshake failed (${brief(message)})`];
   return ["other", brief(message)];
 }
 
@@ -88,13 +84,6 @@ function wrongName(error: Thrown, host: string | undefined): string {
 function isTls(code: string, message: string): boolean {
   return code === "EPROTO" || code.startsWith("ERR_SSL") || code.startsWith("ERR_TLS") || code.startsWith("CERT_")
     || /PEM routines|\bSSL|\bTLS|certificate|handshake/i.test(message);
-}
-
-/** The mistakes that people make, in words; the rest in the library's own. */
-function handshakeReason(message: string): string {
-  if (/wrong[ _]version[ _]number|InvalidContentType/i.test(message)) return "what came is not TLS";
-  if (/alert number 48|unknown ?ca\b/i.test(message)) return "the peer does not trust the certificate";
-  return `the TLS handshake failed (${brief(message)})`;
 }
 
 /** OpenSSL speaks in colons and numbers (`0A00010B:SSL routines::wrong version number`); the last part is what is meant. */

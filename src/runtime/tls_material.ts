@@ -1,3 +1,4 @@
+import { networkError } from "./network_error.ts";
 import type { NetworkError, ServerTlsOptions } from "./types.ts";
 
 /** A wire format's length byte stands before each protocol (RFC 7301 section 3.1). */
@@ -35,4 +36,14 @@ export function unusable(what: string, reason: string): NetworkError {
 /** The list in wire format: each name behind its length (RFC 7301 section 3.1). */
 export function protocolList(protocols: readonly string[]): Uint8Array {
   return Buffer.concat(protocols.map((name) => Buffer.from(String.fromCharCode(name.length) + name, "latin1")));
+}
+
+/** What the libraries say of material, in words where people make the mistake. */
+export function materialReason(thrown: unknown): string {
+  const { code, message } = thrown as { code?: unknown; message?: unknown };
+  const text = `${String(code)} ${String(message)}`;
+  if (/KEY_VALUES_MISMATCH|key values mismatch|KEY_TYPE_MISMATCH/i.test(text)) return "the key does not belong to the certificate";
+  if (/BAD_DECRYPT|bad decrypt|PASSPHRASE|interrupted or cancelled|BAD_PASSWORD_READ/i.test(text)) return "the key is encrypted";
+  if (/NO_START_LINE|no start line|unsupported/i.test(text)) return "there is no PEM key in it";
+  return networkError("", thrown).message.slice(": ".length);
 }

@@ -27,7 +27,7 @@ test("networkError reads what OpenSSL and BoringSSL mean out of their lines", ()
     "error:100000f7:SSL routines:OPENSSL_internal:NO_SHARED_CIPHER",
   ]) {
     const error = message({ code: "EPROTO", message: line });
-    assert.deepEqual(error, { code: "tls", message: "connect to a:1: the TLS handshake failed (no shared cipher)" });
+    assert.deepEqual(error, { code: "tls", message: "connect to a:1: no common cipher" });
   }
 });
 

@@ -1,0 +1,45 @@
+import { networkError } from "./network_error.ts";
+import { certificateVerdict } from "./tls_reason.ts";
+import type { NetworkError } from "./types.ts";
+
+const ACTION = "TLS handshake";
+
+export const HUNG_UP: NetworkError = { code: "reset", message: `${ACTION}: the peer hung up` };
+export const NO_CERTIFICATE: NetworkError = { code: "tls", message: `${ACTION}: the client gave no certificate` };
+
+/** The error value for what a runtime threw or reported during a handshake. `host` is the name that the peer's certificate had to have. */
+export function handshakeError(thrown: unknown, host?: string): NetworkError {
+  const error = networkError(ACTION, thrown, host);
+  return error.code === "reset" ? HUNG_UP : error;
+}
+
+/** The part of what the runtimes tell of a peer's certificate that is used here; absent when there is none. */
+export interface SeenCertificate {
+  readonly valid_from?: string;
+  readonly valid_to?: string;
+  /** Object identifiers of the extended key usage. */
+  readonly ext_key_usage?: readonly string[];
+}
+
+/** Object identifiers of RFC 5280 section 4.2.1.12. */
+const PURPOSES = { client: "1.3.6.1.5.5.7.3.2", server: "1.3.6.1.5.5.7.3.1" } as const;
+
+/**
+ * The error for a certificate that was refused, with the code of the check that failed. What is plain to see in it goes before the code:
+ * the date belongs into the message, and Deno has one code for everything.
+ */
+export function refusedCertificate(code: unknown, seen: SeenCertificate, side: keyof typeof PURPOSES): NetworkError {
+  const { valid_from, valid_to, ext_key_usage } = seen;
+  const now = Date.now();
+  const reason =
+    valid_to !== undefined && Date.parse(valid_to) < now ? `the certificate has expired, it was valid until ${dayOf(valid_to)}`
+    : valid_from !== undefined && Date.parse(valid_from) > now ? `the certificate is not valid yet, it will be from ${dayOf(valid_from)} on`
+    : ext_key_usage !== undefined && !ext_key_usage.includes(PURPOSES[side]) ? certificateVerdict("INVALID_PURPOSE")
+    : undefined;
+  const verdict = typeof code === "string" ? (certificateVerdict(code) ?? `the certificate was not accepted (${code.toLowerCase().replaceAll("_", " ")})`) : undefined;
+  return { code: "tls", message: `${ACTION}: ${reason ?? verdict ?? "the certificate was not accepted"}` };
+}
+
+function dayOf(date: string): string {
+  return new Date(date).toISOString().slice(0, 10);
+}
