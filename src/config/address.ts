@@ -1,34 +1,52 @@
+import { hostAndPort } from "../runtime/address.ts";
 import type { Scheme } from "./types.ts";
 
-/** What a URL of a listener or a broker says. */
+/** What a URL of a listener, a broker or a forward proxy says. */
 export interface Address {
-  readonly scheme: Scheme;
+  readonly scheme: Scheme | "http" | "socks5";
   /** Without brackets, in lower case; undefined when the URL names none (`:1883`). */
   readonly host: string | undefined;
   readonly port: number;
+  /** `+unix://`: the socket's file. */
+  readonly unixPath?: string;
+  /** `+systemd://`: the name of the socket that systemd hands over; empty: the only one. */
+  readonly systemdName?: string;
+  /** WebSocket: path and query; undefined when the URL names none. */
+  readonly path?: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
 }
+
+export type AddressRole = "listener" | "broker" | "forward proxy";
 
 /** What would have been right, in words that follow "expected". */
 export interface AddressFault {
   readonly expected: string;
 }
 
-const DEFAULT_PORTS: Record<Scheme, number> = { mqtt: 1883, mqtts: 8883 };
+const DEFAULT_PORTS: Readonly<Record<Address["scheme"], number>> = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443, any: 8883, http: 3128, socks5: 1080 };
+const SCHEMES: Readonly<Record<AddressRole, readonly Address["scheme"][]>> = {
+  listener: ["mqtt", "mqtts", "ws", "wss", "any"],
+  broker: ["mqtt", "mqtts", "ws", "wss"],
+  "forward proxy": ["http", "socks5"],
+};
 const PARTS = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(?:([^/?#]*)@)?(\[[^\]]*\]|[^:/?#[\]]*)(?::([^:/?#]*))?([/?#].*)?$/i;
 const IPV6 = /^(?=.*:.*:)[0-9a-f:.]+(?:%[\w.-]+)?$/i;
 const HOST_NAME = /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?$/i;
+const SOCKET = /^(?:([a-z]+)\+)?(unix|systemd):\/\/(.*)$/is;
 
-/** Reads `mqtt|mqtts://[user[:password]@][host][:port]`; without a scheme it is mqtt. */
-export function parseAddress(text: string): Address | AddressFault {
-  if (IPV6.test(text.replace(/^mqtts?:\/\//i, ""))) return { expected: "brackets around an IPv6 address, such as mqtt://[::1]:1883" };
+/** Reads `scheme://[user[:password]@][host][:port][/path]`, or `[scheme+]unix:///path`; without a scheme it is mqtt. */
+export function parseAddress(text: string, role: AddressRole): Address | AddressFault {
+  const socket = SOCKET.exec(text);
+  if (socket) return parseSocket(socket, role);
+  if (IPV6.test(text.replace(/^[a-z0-9]+:\/\//i, ""))) return { expected: "brackets around an IPv6 address, such as mqtt://[::1]:1883" };
   const match = PARTS.exec(text);
-  if (!match) return { expected: "mqtt://host:port or mqtts://host:port" };
-  const [, schemeText = "mqtt", credentials, hostText = "", portText, rest] = match;
-  const scheme = schemeText.toLowerCase();
-  if (scheme !== "mqtt" && scheme !== "mqtts") return { expected: expectedScheme(scheme) };
-  if (rest !== undefined && rest !== "/") return { expected: "no path or query after the port" };
+  if (!match) return { expected: expectedForm(role) };
+  const [, schemeText = role === "forward proxy" ? "" : "mqtt", credentials, hostText = "", portText, rest = ""] = match;
+  const scheme = schemeNamed(schemeText, role);
+  if (scheme === undefined) return { expected: expectedScheme(schemeText.toLowerCase(), role) };
+  const path = parsePath(scheme, role, rest);
+  if (typeof path === "object") return path;
   if (hostText === "" && portText === undefined) return { expected: "a host, a port or both" };
 
   const host = hostText.replace(/^\[|\]$/g, "").toLowerCase();
@@ -40,15 +58,52 @@ export function parseAddress(text: string): Address | AddressFault {
 
   const login = parseCredentials(credentials);
   if ("expected" in login) return login;
-  return { scheme, host: host === "" ? undefined : host, port, ...login };
+  const address = { scheme, host: host === "" ? undefined : host, port, ...(path !== undefined && { path }), ...login };
+  return faultFor(role, address) ?? address;
 }
 
-function expectedScheme(scheme: string): string {
-  const expected = "mqtt:// or mqtts:// in front";
+function faultFor(role: AddressRole, { host, port, username }: Address): AddressFault | undefined {
+  if (role === "listener") return username === undefined ? undefined : { expected: "no user or password in the URL of a listener" };
+  if (host === undefined) return { expected: `a host in the URL of a ${role}` };
+  return port === 0 ? { expected: "a port from 1 to 65535" } : undefined;
+}
+
+function schemeNamed(text: string, role: AddressRole): Address["scheme"] | undefined {
+  return SCHEMES[role].find((scheme) => scheme === text.toLowerCase());
+}
+
+function expectedForm(role: AddressRole): string {
+  return role === "forward proxy" ? "http://host:port or socks5://host:port" : "mqtt://host:port or mqtts://host:port";
+}
+
+function expectedScheme(scheme: string, role: AddressRole): string {
+  if (role === "forward proxy") return "http:// or socks5:// in front";
+  const expected = `${SCHEMES[role].map((each) => `${each}://`).join(", ")} or unix:// in front`;
   if (scheme === "tcp") return `${expected} (for tcp:// write mqtt://)`;
   if (scheme === "ssl" || scheme === "tls") return `${expected} (for ${scheme}:// write mqtts://)`;
-  if (scheme === "ws" || scheme === "wss") return `${expected} (WebSocket is not supported yet)`;
+  if (scheme === "http" || scheme === "https") return `${expected} (for ${scheme}:// write ${scheme === "http" ? "ws" : "wss"}://)`;
   return expected;
+}
+
+/** Only WebSocket has a path; a listener's has no query, because clients may add theirs. */
+function parsePath(scheme: Address["scheme"], role: AddressRole, rest: string): string | undefined | AddressFault {
+  if (rest === "" || rest === "/") return undefined;
+  if (scheme !== "ws" && scheme !== "wss" && scheme !== "any") return { expected: "no path or query after the port" };
+  if (!/^\/[!-~]*$/.test(rest) || rest.includes("#")) return { expected: "a path of printable ASCII characters, such as /mqtt" };
+  return role === "listener" && rest.includes("?") ? { expected: "no query in the path of a listener" } : rest;
+}
+
+function parseSocket([, schemeText = "mqtt", kind, rest = ""]: RegExpExecArray, role: AddressRole): Address | AddressFault {
+  const scheme = schemeNamed(schemeText, role);
+  if (scheme === undefined) return { expected: expectedScheme(schemeText.toLowerCase(), role) };
+  const address = { scheme, host: undefined, port: 0, username: undefined, password: undefined };
+  if (kind?.toLowerCase() === "systemd") {
+    if (role !== "listener") return { expected: "systemd:// for listeners only" };
+    return /^[\w.@-]*$/.test(rest) ? { ...address, systemdName: rest } : { expected: "the name that FileDescriptorName= gives the socket, such as mqtts+systemd://tls" };
+  }
+  // 107 bytes are what the kernel's structure can hold.
+  const fits = /^\/[^\0]*[^\0/]$/.test(rest) && new TextEncoder().encode(rest).length <= 107;
+  return fits ? { ...address, unixPath: rest } : { expected: "the absolute path of a socket of at most 107 bytes, such as unix:///run/sluice.sock" };
 }
 
 function parseCredentials(text: string | undefined): Pick<Address, "username" | "password"> | AddressFault {
@@ -63,6 +118,22 @@ function parseCredentials(text: string | undefined): Pick<Address, "username" | 
   } catch {
     return { expected: "valid percent-encoding in user and password, such as %25 for %" };
   }
+}
+
+/** Where a listener or a broker is: as the log and the hash know it. */
+export function placeOf({ host, port, unixPath, systemdName }: Pick<Address, "host" | "port" | "unixPath" | "systemdName">): string {
+  if (unixPath !== undefined) return `unix:${unixPath}`;
+  if (systemdName !== undefined) return systemdName === "" ? "systemd" : `systemd:${systemdName}`;
+  return hostAndPort(host, port);
+}
+
+/** The URL of a listener. */
+export function urlOf(address: Pick<Address, "scheme" | "host" | "port" | "unixPath" | "systemdName" | "path">): string {
+  const { scheme, unixPath, systemdName, path = "" } = address;
+  const kind = scheme === "mqtt" ? "" : `${scheme}+`;
+  if (unixPath !== undefined) return `${kind}unix://${unixPath}`;
+  if (systemdName !== undefined) return `${kind}systemd://${systemdName}`;
+  return `${scheme}://${placeOf(address)}${path}`;
 }
 
 /** A URL's text with its password hidden, well-formed or not: for messages. */

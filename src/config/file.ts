@@ -41,7 +41,7 @@ export function fileErrorWords(error: FileError): string {
   return error.code === "not_a_file" ? "not a file" : error.message;
 }
 
-const FILE_KEYS: ReadonlySet<string> = new Set(["cert", "key", "ca", "password_file"]);
+const FILE_KEYS: ReadonlySet<string> = new Set(["cert", "key", "ca", "crl", "password_file"]);
 
 /** A copy of the document in which every file is an absolute path: a relative one is meant from `folder`. */
 export function anchorFiles<T>(value: T, folder: string): T {
@@ -49,6 +49,7 @@ export function anchorFiles<T>(value: T, folder: string): T {
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
+      if (key === "headers") return [key, inner]; // names of a protocol, whatever they are
       const isFile = FILE_KEYS.has(key) && typeof inner === "string" && inner !== "";
       return [key, isFile ? resolve(folder, inner) : anchorFiles(inner, folder)];
     }),

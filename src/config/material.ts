@@ -1,7 +1,17 @@
 import { fileErrorWords, type Files } from "./file.ts";
 import { pathText, type ConfigProblem, type KeyPath } from "./problem.ts";
 import type { System } from "../runtime/types.ts";
-import type { BrokerConfig, Configuration, ListenerConfig, Material, PoolConfig } from "./types.ts";
+import type {
+  BrokerConfig,
+  CertificateConfig,
+  CertificateMaterial,
+  Configuration,
+  ListenerConfig,
+  Material,
+  PoolConfig,
+  PoolMaterial,
+  ViaConfig,
+} from "./types.ts";
 
 export interface ReadMaterial {
   readonly material: Material;
@@ -24,64 +34,130 @@ export async function readMaterial(
   system: Reading["system"],
 ): Promise<ReadMaterial | { readonly problems: readonly ConfigProblem[] }> {
   const reading: Reading = { system, problems: [], warnings: [] };
-  const listeners = new Map<string, { cert: string; key: string }>();
+  const listeners = new Map<string, readonly CertificateMaterial[]>();
   for (const [index, listener] of configuration.listeners.entries()) {
-    const pair = await readPair(reading, listener, ["listeners", index, "tls"]);
-    if (pair) listeners.set(listener.name, pair);
+    const certificates = await readCertificates(reading, listener, ["listeners", index, "tls"]);
+    if (certificates.length > 0) listeners.set(listener.name, certificates);
   }
-  const authorities = new Map<string, { ca?: string; insecure: boolean }>();
+  const materials = new Map<string, PoolMaterial>();
   const pools: PoolConfig[] = [];
   for (const pool of configuration.pools) {
-    const ca = await readAuthorities(reading, pool);
-    authorities.set(pool.name, { ...(ca !== undefined && { ca }), insecure: pool.tls.insecure });
-    pools.push({ ...pool, brokers: await readPasswords(reading, pool) });
+    materials.set(pool.name, await readPoolTls(reading, pool));
+    const via = pool.via && (await readViaPassword(reading, pool.via, ["pools", pool.name, "via", "password_file"]));
+    pools.push({ ...pool, brokers: await readPasswords(reading, pool), ...(via && { via }) });
   }
   if (reading.problems.length > 0) return { problems: reading.problems };
-  return { material: { listeners, pools: authorities }, configuration: { ...configuration, pools }, warnings: reading.warnings };
+  return { material: { listeners, pools: materials }, configuration: { ...configuration, pools }, warnings: reading.warnings };
 }
 
-async function readPair(reading: Reading, { tls }: ListenerConfig, path: KeyPath): Promise<{ cert: string; key: string } | undefined> {
-  if (!tls) return undefined;
-  const cert = await readText(reading, tls.certFile, [...path, "cert"]);
-  const key = await readText(reading, tls.keyFile, [...path, "key"]);
+/** One certificate with its files, read again: for those that change while the proxy runs. */
+export async function readCertificateAgain(
+  config: CertificateConfig,
+  system: Reading["system"],
+): Promise<CertificateMaterial | { readonly problems: readonly ConfigProblem[] }> {
+  const reading: Reading = { system, problems: [], warnings: [] };
+  const material = await readCertificate(reading, config, []);
+  return material ?? { problems: reading.problems };
+}
+
+export async function readPoolTlsAgain(pool: PoolConfig, system: Reading["system"]): Promise<PoolMaterial | { readonly problems: readonly ConfigProblem[] }> {
+  const reading: Reading = { system, problems: [], warnings: [] };
+  const material = await readPoolTls(reading, pool);
+  return reading.problems.length > 0 ? { problems: reading.problems } : material;
+}
+
+async function readCertificates(reading: Reading, { tls }: ListenerConfig, path: KeyPath): Promise<CertificateMaterial[]> {
+  const found: CertificateMaterial[] = [];
+  if (tls === undefined || tls === "passthrough") return found;
+  // The first stands in the table itself, if there is one there.
+  for (const [index, config] of tls.certificates.entries()) {
+    const material = await readCertificate(reading, config, placeOfCertificate(tls.certificates, index, path));
+    if (material) found.push(material);
+  }
+  return found;
+}
+
+function placeOfCertificate(certificates: readonly CertificateConfig[], index: number, path: KeyPath): KeyPath {
+  return certificates.length === 1 || index === 0 ? path : [...path, "certificates", index - 1];
+}
+
+async function readCertificate(reading: Reading, config: CertificateConfig, path: KeyPath): Promise<CertificateMaterial | undefined> {
+  const pair = await readPair(reading, config, path);
+  const ca = await readAuthorities(reading, config.caFile, [...path, "ca"]);
+  const crl = await readRevocations(reading, config.crlFile, [...path, "crl"]);
+  if (!pair || (ca === undefined) !== (config.caFile === undefined) || (crl === undefined) !== (config.crlFile === undefined)) return undefined;
+  return { config, ...pair, ...(ca !== undefined && { ca }), ...(crl !== undefined && { crl }) };
+}
+
+interface PairFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath): Promise<{ cert: string; key: string } | undefined> {
+  const cert = await readText(reading, certFile, [...path, "cert"]);
+  const key = await readText(reading, keyFile, [...path, "key"]);
   if (cert === undefined || key === undefined) return undefined;
   // Costs start-up time and memory: only who has certificates pays.
   const { createPrivateKey } = await import("node:crypto");
-  const leaf = (await parseCertificates(reading, tls.certFile, cert, [...path, "cert"]))?.[0];
+  const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"]))?.[0];
   let privateKey;
   try {
     privateKey = createPrivateKey(key);
   } catch {
     const encrypted = /ENCRYPTED/.test(key);
-    refuse(reading, [...path, "key"], `cannot use "${tls.keyFile}" as a private key: ${encrypted ? "it is encrypted" : "expected PEM text"}`,
-      encrypted ? `decrypt it: openssl pkey -in ${tls.keyFile} -out key.pem` : undefined);
+    refuse(reading, [...path, "key"], `cannot use "${keyFile}" as a private key: ${encrypted ? "it is encrypted" : "expected PEM text"}`,
+      encrypted ? `decrypt it: openssl pkey -in ${keyFile} -out key.pem` : undefined);
   }
   if (!leaf || !privateKey) return undefined;
   if (!leaf.checkPrivateKey(privateKey)) {
-    refuse(reading, [...path, "key"], `the key "${tls.keyFile}" does not fit the certificate "${tls.certFile}"`, "the certificate of the listener comes first in its file, before its chain");
+    refuse(reading, [...path, "key"], `the key "${keyFile}" does not fit the certificate "${certFile}"`, "the certificate that the key is for comes first in its file, before its chain");
     return undefined;
   }
   return { cert, key };
 }
 
-async function readAuthorities(reading: Reading, pool: PoolConfig): Promise<string | undefined> {
-  if (pool.tls.caFile === undefined) return undefined;
-  const path = ["pools", pool.name, "tls", "ca"];
-  const ca = await readText(reading, pool.tls.caFile, path);
-  if (ca !== undefined) await parseCertificates(reading, pool.tls.caFile, ca, path);
-  return ca;
+async function readPoolTls(reading: Reading, { name, tls }: PoolConfig): Promise<PoolMaterial> {
+  const path = ["pools", name, "tls"];
+  const ca = await readAuthorities(reading, tls.caFile, [...path, "ca"]);
+  const { certFile, keyFile, insecure } = tls;
+  const pair = certFile === undefined || keyFile === undefined ? undefined : await readPair(reading, { certFile, keyFile }, path);
+  return { insecure, ...(ca !== undefined && { ca }), ...pair };
+}
+
+async function readAuthorities(reading: Reading, file: string | undefined, path: KeyPath): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const ca = await readText(reading, file, path);
+  if (ca === undefined) return undefined;
+  return (await parseCertificates(reading, file, ca, path)) && ca;
+}
+
+async function readRevocations(reading: Reading, file: string | undefined, path: KeyPath): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const crl = await readText(reading, file, path);
+  if (crl === undefined || /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/.test(crl)) return crl;
+  refuse(reading, path, `cannot use "${file}" as a revocation list: expected PEM text with BEGIN X509 CRL`);
+  return undefined;
 }
 
 async function readPasswords(reading: Reading, pool: PoolConfig): Promise<BrokerConfig[]> {
   const brokers: BrokerConfig[] = [];
   for (const [index, broker] of pool.brokers.entries()) {
-    const path = ["pools", pool.name, "brokers", index, "password_file"];
-    const text = broker.passwordFile === undefined ? undefined : await readText(reading, broker.passwordFile, path);
-    const password = text?.replace(/\r?\n$/, "");
-    if (password === "") refuse(reading, path, `the password file "${broker.passwordFile}" is empty`);
+    const password = await readPassword(reading, broker.passwordFile, ["pools", pool.name, "brokers", index, "password_file"]);
     brokers.push(password === undefined ? broker : { ...broker, password });
   }
   return brokers;
+}
+
+async function readViaPassword(reading: Reading, via: ViaConfig, path: KeyPath): Promise<ViaConfig> {
+  const password = await readPassword(reading, via.passwordFile, path);
+  return password === undefined ? via : { ...via, password };
+}
+
+async function readPassword(reading: Reading, file: string | undefined, path: KeyPath): Promise<string | undefined> {
+  const password = file === undefined ? undefined : (await readText(reading, file, path))?.replace(/\r?\n$/, "");
+  if (password === "") refuse(reading, path, `the password file "${file}" is empty`);
+  return password;
 }
 
 /** Every certificate of a PEM file; undefined, and a problem, when one cannot be read or there is none. */

@@ -1,78 +1,10 @@
 import * as v from "valibot";
-import { parseAddress } from "./address.ts";
-import { DURATION, DURATION_EXPECTED, parseDuration, parseSize, SIZE, SIZE_EXPECTED } from "./units.ts";
+import { address, choice, duration, section, size, text, texts, whole } from "./schema_values.ts";
 
 /*
  * The one description of the TOML file: types, defaults, checks, `sluice schema` and the documentation of every key come from
  * here. The messages of the schemas are what was expected, in words that follow "expected".
  */
-
-const HOUR = 3_600_000;
-const MEBIBYTE = 1_048_576;
-
-const text = (title: string, description: string) =>
-  v.pipe(v.string("text in quotes"), v.nonEmpty("text that is not empty"), v.title(title), v.description(description));
-
-const choice = <const Names extends readonly [string, ...string[]]>(names: Names, title: string, description: string) =>
-  v.optional(v.pipe(v.picklist(names, `one of ${names.join(", ")}`), v.title(title), v.description(description)), names[0] as Names[number]);
-
-const whole = (min: number, max: number, fallback: number, title: string, description: string) => {
-  const expected = `a whole number from ${min} to ${max}`;
-  return v.optional(
-    v.pipe(v.number(expected), v.integer(expected), v.minValue(min, expected), v.maxValue(max, expected), v.title(title), v.description(description)),
-    fallback,
-  );
-};
-
-const duration = (fallback: string, title: string, description: string) =>
-  v.optional(
-    v.pipe(
-      v.string(DURATION_EXPECTED),
-      v.regex(DURATION, DURATION_EXPECTED),
-      v.title(title),
-      v.description(description),
-      v.check((value) => !(parseDuration(value) < 1), 'at least "1ms"'),
-      v.check((value) => !(parseDuration(value) > 24 * HOUR), 'at most "24h"'),
-      v.transform(parseDuration),
-    ),
-    fallback,
-  );
-
-const size = (fallback: string, title: string, description: string) =>
-  v.optional(
-    v.pipe(
-      v.string(SIZE_EXPECTED),
-      v.regex(SIZE, SIZE_EXPECTED),
-      v.title(title),
-      v.description(description),
-      v.check((value) => !(parseSize(value) < 16), 'at least "16B"'),
-      v.check((value) => !(parseSize(value) > 256 * MEBIBYTE), 'at most "256MiB"'),
-      v.transform(parseSize),
-    ),
-    fallback,
-  );
-
-const address = (role: "listener" | "broker", title: string, description: string) =>
-  v.pipe(
-    v.string("a URL in quotes"),
-    v.title(title),
-    v.description(description),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const parsed = parseAddress(dataset.value);
-      const expected = "expected" in parsed ? parsed.expected
-        : role === "listener" && parsed.username !== undefined ? "no user or password in the URL of a listener"
-        : role === "broker" && parsed.host === undefined ? "a host in the URL of a broker"
-        : role === "broker" && parsed.port === 0 ? "a port from 1 to 65535"
-        : undefined;
-      if ("expected" in parsed || expected !== undefined) {
-        addIssue({ message: expected });
-        return NEVER;
-      }
-      return parsed;
-    }),
-  );
-
-const section = <S extends v.GenericSchema>(schema: S, title: string, description: string) => v.pipe(schema, v.title(title), v.description(description));
 
 const log = v.strictObject({
   level: choice(["info", "debug", "warn", "error"], "Log level", "The least important lines that are written: debug, info, warn or error"),
@@ -93,26 +25,66 @@ const limits = v.strictObject({
   drain_timeout: duration("10s", "Drain timeout", "How long sessions may go on after a stop was asked for"),
 }, "a table");
 
+const CLIENT_CERTIFICATES = ["none", "request", "require"] as const;
+const clientCertificates = {
+  client_certificates: v.optional(v.pipe(
+    v.picklist(CLIENT_CERTIFICATES, `one of ${CLIENT_CERTIFICATES.join(", ")}`),
+    v.title("Client certificates"),
+    v.description("none; request: who shows one must show a good one; require. Default: require when ca is given, otherwise none"),
+  )),
+  ca: v.optional(text("Client CA file", "PEM: the authorities that client certificates must come from")),
+  crl: v.optional(text("Revocation list file", "PEM: certificates of those authorities that are no longer good")),
+};
+
+const certificate = v.strictObject({
+  cert: text("Certificate file", "PEM: the certificate, followed by its chain"),
+  key: text("Key file", "PEM: the private key, not encrypted"),
+  names: v.optional(texts("Server names", "The names (SNI) that it is for, such as *.example.com; default: the names in the certificate")),
+  ...clientCertificates,
+}, "a table with cert and key");
+
+const listenerTls = v.union([
+  v.pipe(v.picklist(["auto", "passthrough"], 'a table with cert and key, "auto" or "passthrough"'), v.title("TLS"), v.description("auto: a local authority and a certificate for this host, made at the first start; passthrough: the brokers do TLS themselves")),
+  v.strictObject({
+    cert: v.optional(text("Certificate file", "PEM: the certificate, followed by its chain; for clients that name no server, or one that no other certificate is for")),
+    key: v.optional(text("Key file", "PEM: the private key, not encrypted")),
+    auto: v.optional(v.pipe(v.boolean("true or false"), v.title("Auto"), v.description("Instead of cert and key: a local authority and a certificate for this host, made at the first start")), false),
+    certificates: v.optional(section(v.array(certificate, "a list of tables with cert and key"), "Certificates", "More of them, chosen by the server name (SNI) that the client asks for"), []),
+    min_version: choice(["1.2", "1.3"], "Minimum version", "The oldest TLS that is spoken"),
+    alpn: v.optional(texts("ALPN", 'Protocols in the order of preference; default: "mqtt" and "x-amzn-mqtt-ca" for mqtts, "http/1.1" for wss, all of them for any')),
+    ...clientCertificates,
+  }, "a table with cert and key"),
+], 'a table with cert and key, "auto" or "passthrough"');
+
 const listener = v.strictObject({
   name: v.optional(text("Name", "What logs call it; default: its URL")),
-  listen: address("listener", "Address", "mqtt://host:port or mqtts://host:port; without a host: every address; default ports: 1883 and 8883"),
+  listen: address("listener", "Address", "mqtt, mqtts, ws, wss or any://host:port; any tells them apart by the first bytes; without a host: every address; default ports: 1883, 8883, 80, 443, 8883; ws and wss with a path, default /mqtt; unix:///path or wss+unix:///path for a unix socket; systemd://name for a socket that systemd hands over"),
   pool: v.optional(text("Pool", 'The pool that its clients go to; default: "default", or the only pool')),
-  tls: v.optional(section(v.strictObject({
-    cert: text("Certificate file", "PEM: the certificate, followed by its chain"),
-    key: text("Key file", "PEM: the private key, not encrypted"),
-  }, "a table with cert and key"), "TLS", "For mqtts:// listeners, which need it")),
+  mode: v.optional(v.pipe(v.string("text in quotes"), v.regex(/^0?[0-7]{3}$/, 'a mode in octal, such as "0660"'), v.title("Mode"), v.description("Who may connect to a unix socket: the mode of its file"))),
+  accept: v.optional(section(v.pipe(v.array(v.picklist(["mqtt", "mqtts", "ws", "wss"], "mqtt, mqtts, ws or wss"), "a list of mqtt, mqtts, ws and wss"), v.minLength(1, "at least one of mqtt, mqtts, ws, wss")), "Accept", "For any:// listeners: what is let in; default: all that its tls allows")),
+  tls: v.optional(section(listenerTls, "TLS", "For mqtts:// and wss:// listeners, which need it, and any://")),
+  websocket: v.optional(section(v.strictObject({
+    protocols: v.optional(texts("Subprotocols", "Which of them the client may ask for")),
+    origins: v.optional(texts("Origins", "The web pages that may connect, such as https://app.example.com or https://*.example.com; default: all")),
+  }, "a table"), "WebSocket", "For ws://, wss:// and any:// listeners")),
+  proxy_protocol: v.optional(section(v.strictObject({
+    from: texts("Trusted", "The networks whose PROXY protocol header is believed, such as 10.0.0.0/8; unix stands for a unix socket's peers"),
+    mode: choice(["required", "optional"], "Mode", "Whether they must send one; without a header the connection's own address counts"),
+  }, "a table with from"), "PROXY protocol", "Clients come through another proxy, which says who they are (v1 and v2)")),
 }, "a table with listen");
 
+const BROKER = "mqtt, mqtts, ws or wss://[user[:password]@]host[:port][/path], or unix:///path; the user replaces the one in the client's CONNECT";
 const WEIGHT = { title: "Weight", description: "Its share, compared with the other brokers of the pool" };
 const broker = v.union([
-  address("broker", "Broker", "mqtt|mqtts://[user[:password]@]host[:port]; the user replaces the one in the client's CONNECT"),
+  address("broker", "Broker", BROKER),
   v.strictObject({
-    url: address("broker", "Address", "mqtt|mqtts://[user[:password]@]host[:port]; the user replaces the one in the client's CONNECT"),
+    url: address("broker", "Address", BROKER),
     weight: whole(1, 1_000, 1, WEIGHT.title, WEIGHT.description),
     password_file: v.optional(text("Password file", "The password for the user in the URL: the file's text without the last line break")),
   }),
 ], "a URL in quotes, or a table with url");
 
+const VIA = "http://[user[:password]@]host:port (CONNECT) or socks5://[user[:password]@]host[:port]";
 const pool = v.strictObject({
   balance: choice(["round_robin", "least_connections", "random", "client_id"], "Balance", "How a broker is picked: round_robin, least_connections, random (the better of two) or client_id (a client always meets the same broker)"),
   brokers: v.pipe(
@@ -122,14 +94,36 @@ const pool = v.strictObject({
     v.description("URLs, or tables with url, weight and password_file"),
   ),
   tls: v.optional(section(v.strictObject({
-    ca: v.optional(text("CA file", "PEM: trust these authorities for mqtts:// brokers instead of the system's")),
+    ca: v.optional(text("CA file", "PEM: trust these authorities for mqtts:// and wss:// brokers instead of the system's")),
+    cert: v.optional(text("Certificate file", "PEM: our own certificate, for brokers that ask for one")),
+    key: v.optional(text("Key file", "PEM: its private key, not encrypted")),
+    server_name: v.optional(text("Server name", "The name to ask for (SNI) and to find in the certificate; default: the broker's host")),
+    alpn: v.optional(texts("ALPN", "Protocols to offer, such as x-amzn-mqtt-ca; default: none, http/1.1 for wss://")),
     insecure: v.optional(v.pipe(
       v.boolean("true or false"),
       v.title("Insecure"),
       v.description("Accept any certificate of a broker: whoever is in between can read and change everything"),
     ), false),
-  }, "a table"), "TLS", "For mqtts:// brokers"), {}),
+  }, "a table"), "TLS", "For mqtts:// and wss:// brokers"), {}),
+  websocket: v.optional(section(v.strictObject({
+    headers: v.pipe(v.record(v.string(), v.string("text in quotes"), "a table of texts"), v.title("Headers"), v.description("More header lines for the upgrade request")),
+  }, "a table with headers"), "WebSocket", "For ws:// and wss:// brokers")),
+  proxy_protocol: v.optional(v.pipe(v.picklist(["v1", "v2"], "v1 or v2"), v.title("PROXY protocol"), v.description("Tell the brokers who the client is by a header in front of everything; they must be set up for it"))),
+  via: v.optional(section(v.union([
+    address("forward proxy", "Via", VIA),
+    v.strictObject({
+      url: address("forward proxy", "Address", VIA),
+      password_file: text("Password file", "The password for the user in the URL: the file's text without the last line break"),
+    }),
+  ], "a URL in quotes, or a table with url and password_file"), "Via", "The forward proxy through which the brokers are reached")),
 }, "a table with brokers");
+
+const route = v.strictObject({
+  listener: v.optional(texts("Listener", "The names of listeners; default: all")),
+  sni: v.optional(texts("Server name", "The name that the client asked TLS for, such as *.example.com")),
+  alpn: v.optional(texts("ALPN", "The protocol that was agreed on; with passthrough: that the client offers")),
+  pool: text("Pool", "Where such clients go"),
+}, "a table with pool");
 
 export const DEFAULT_LISTENERS = [{ listen: "mqtt://:1883" }];
 
@@ -137,6 +131,7 @@ export const configurationSchema = v.strictObject({
   log: v.optional(section(log, "Log", "What is written to stderr"), {}),
   limits: v.optional(section(limits, "Limits", "A limit on everything that a peer could make grow"), {}),
   listeners: v.optional(section(v.array(listener, "a list: [[listeners]]"), "Listeners", "The addresses on which sluice accepts clients"), DEFAULT_LISTENERS),
+  routes: v.optional(section(v.array(route, "a list: [[routes]]"), "Routes", "Rules that send clients to another pool than their listener's: the first that fits"), []),
   pools: v.optional(section(v.record(v.string(), pool, "tables: [pools.default]"), "Pools", "Named sets of brokers that can stand in for each other"), {}),
 }, "a table");
 

@@ -1,7 +1,9 @@
 /** The configuration as the rest of the program sees it: every default filled in, every name resolved, units in the names. */
 
 export type BalanceName = "round_robin" | "least_connections" | "random" | "client_id";
-export type Scheme = "mqtt" | "mqtts";
+/** What a connection may speak; `any` tells them apart by the first bytes. */
+export type Transport = "mqtt" | "mqtts" | "ws" | "wss";
+export type Scheme = Transport | "any";
 
 export interface ListenerConfig {
   /** As configured, or `scheme://host:port`. */
@@ -10,18 +12,57 @@ export interface ListenerConfig {
   /** Absent: every address, IPv4 and IPv6. */
   readonly host: string | undefined;
   readonly port: number;
-  /** Present exactly when the scheme is mqtts. */
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** The pool that this listener's clients go to. */
+  /** A unix socket instead of TCP, and the mode of its file. */
+  readonly unixPath?: string;
+  readonly unixMode?: number;
+  /** A socket that systemd hands over instead of one of our own; empty: the only one. */
+  readonly systemdName?: string;
+  /** What is let in: one of them, or several of an `any` listener. */
+  readonly accept?: readonly Transport[];
+  readonly tls: ListenerTlsConfig | "passthrough" | undefined;
+  readonly websocket?: WebSocketConfig;
+  readonly proxyProtocol?: { readonly mode: "required" | "optional"; readonly from: readonly string[] };
+  /** The pool that this listener's clients go to, unless a route says otherwise. */
   readonly pool: string;
+}
+
+export interface ListenerTlsConfig {
+  /** The first is for clients that name no server, or one that no other is for. */
+  readonly certificates: readonly CertificateConfig[];
+  /** One more is made for this host by a local authority: this, with the files it will have. It becomes the first of `certificates`. */
+  readonly auto?: CertificateConfig;
+  /** The authority that made it: what clients must trust. */
+  readonly authorityFile?: string;
+  readonly minVersion: "1.2" | "1.3";
+  readonly alpn: readonly string[];
+}
+
+export interface CertificateConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Server names it is for; undefined: those in the certificate. */
+  readonly names: readonly string[] | undefined;
+  readonly clientCertificates: "none" | "request" | "require";
+  readonly caFile: string | undefined;
+  readonly crlFile: string | undefined;
+}
+
+export interface WebSocketConfig {
+  readonly path: string;
+  readonly protocols: readonly string[];
+  /** undefined: all. */
+  readonly origins: readonly string[] | undefined;
 }
 
 export interface BrokerConfig {
   /** `host:port`, brackets around IPv6: the key of affinity hashes, and what the log shows. */
   readonly name: string;
-  readonly scheme: Scheme;
+  readonly scheme: Transport;
   readonly host: string;
   readonly port: number;
+  readonly unixPath?: string;
+  /** WebSocket: path and query. */
+  readonly path?: string;
   /** At least 1. */
   readonly weight: number;
   /** When present, these replace the credentials in the client's CONNECT. */
@@ -31,11 +72,42 @@ export interface BrokerConfig {
   readonly passwordFile: string | undefined;
 }
 
+/** The forward proxy through which a pool's brokers are reached. */
+export interface ViaConfig {
+  readonly scheme: "http" | "socks5";
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly passwordFile: string | undefined;
+}
+
 export interface PoolConfig {
   readonly name: string;
   readonly balance: BalanceName;
   readonly brokers: readonly BrokerConfig[];
-  readonly tls: { readonly caFile: string | undefined; readonly insecure: boolean };
+  readonly tls: PoolTlsConfig;
+  /** More header lines for the upgrade request of WebSocket brokers. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly proxyProtocol?: "v1" | "v2";
+  readonly via?: ViaConfig;
+}
+
+export interface PoolTlsConfig {
+  readonly caFile: string | undefined;
+  readonly insecure: boolean;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly serverName?: string;
+  readonly alpn?: readonly string[];
+}
+
+/** All that is given must fit; the lists are alternatives. */
+export interface RouteConfig {
+  readonly listeners: readonly string[] | undefined;
+  readonly serverNames: readonly string[] | undefined;
+  readonly alpn: readonly string[] | undefined;
+  readonly pool: string;
 }
 
 /** Every limit has a default, a reason and an outcome: README.md lists them. */
@@ -68,15 +140,32 @@ export interface LogConfig {
 
 export interface Configuration {
   readonly listeners: readonly ListenerConfig[];
+  /** The first that fits decides. */
+  readonly routes?: readonly RouteConfig[];
   readonly pools: readonly PoolConfig[];
   readonly limits: Limits;
   readonly log: LogConfig;
 }
 
-/** What was read from the files that a configuration names, checked and ready for the runtime layer. */
+/** What was read from the files that a configuration names, checked and ready for the runtime layer. PEM text throughout. */
 export interface Material {
-  /** By listener name; only mqtts listeners have an entry. */
-  readonly listeners: ReadonlyMap<string, { readonly cert: string; readonly key: string }>;
+  /** By listener name, in the order of the configuration; listeners without certificates have no entry. */
+  readonly listeners: ReadonlyMap<string, readonly CertificateMaterial[]>;
   /** By pool name. */
-  readonly pools: ReadonlyMap<string, { readonly ca?: string; readonly insecure: boolean }>;
+  readonly pools: ReadonlyMap<string, PoolMaterial>;
+}
+
+export interface CertificateMaterial {
+  readonly config: CertificateConfig;
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+  readonly crl?: string;
+}
+
+export interface PoolMaterial {
+  readonly ca?: string;
+  readonly insecure: boolean;
+  readonly cert?: string;
+  readonly key?: string;
 }

@@ -18,10 +18,18 @@ describe("parseAddress", () => {
     ["mqtt://us%40er:p%3Aw%2F@h", { username: "us@er", password: "p:w/" }],
     ["user:a@b:c@h:5", { username: "user", password: "a@b:c", host: "h", port: 5 }],
     ["u:@h", { username: "u", password: "" }],
+    ["ws://h", { scheme: "ws", port: 80, path: undefined }],
+    ["wss://h/a/b", { scheme: "wss", port: 443, path: "/a/b" }],
+    ["wss://u:p@h/mqtt?token=1", { path: "/mqtt?token=1", username: "u" }],
+    ["any://:443/ws", { scheme: "any", host: undefined, path: "/ws" }],
+    ["unix:///run/sluice.sock", { scheme: "mqtt", unixPath: "/run/sluice.sock", host: undefined }],
+    ["wss+unix:///run/s.sock", { scheme: "wss", unixPath: "/run/s.sock" }],
+    ["mqtts+systemd://tls", { scheme: "mqtts", systemdName: "tls" }],
+    ["systemd://", { scheme: "mqtt", systemdName: "" }],
   ];
   for (const [text, expected] of accepted) {
     test(`reads ${text}`, () => {
-      const address = parseAddress(text) as unknown as Record<string, unknown>;
+      const address = parseAddress(text, text.includes("@") ? "broker" : "listener") as unknown as Record<string, unknown>;
       for (const [key, value] of Object.entries(expected)) assert.equal(address[key], value, `${key} of ${JSON.stringify(address)}`);
     });
   }
@@ -29,10 +37,16 @@ describe("parseAddress", () => {
   const refused: [string, RegExp][] = [
     ["", /a host, a port or both/],
     ["mqtt://", /a host, a port or both/],
-    ["http://h", /mqtt:\/\/ or mqtts:\/\//],
+    ["amqp://h", /mqtt:\/\/, mqtts:\/\//],
+    ["https://h", /for https:\/\/ write wss/],
     ["tcp://h", /for tcp:\/\/ write mqtt/],
     ["ssl://h", /write mqtts/],
-    ["wss://h", /WebSocket/],
+    ["ws://h/mqtt?x=1", /no query/],
+    ["ws://h/m\u00fc", /printable ASCII/],
+    ["unix://relative", /absolute path/],
+    [`unix:///${"x".repeat(107)}`, /107 bytes/],
+    ["amqp+unix:///s", /mqtt:\/\//],
+    ["systemd://a/b", /FileDescriptorName/],
     ["::1", /brackets/],
     ["mqtt://fe80::1:1883", /brackets/],
     ["[zz]:1", /host name or an IP/],
@@ -51,7 +65,7 @@ describe("parseAddress", () => {
   ];
   for (const [text, expected] of refused) {
     test(`refuses ${JSON.stringify(text)}`, () => {
-      const answer = parseAddress(text);
+      const answer = parseAddress(text, text.includes("@") ? "broker" : "listener");
       assert.ok("expected" in answer, JSON.stringify(answer));
       assert.match(answer.expected, expected);
     });

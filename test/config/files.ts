@@ -5,6 +5,7 @@ import type { FileError } from "../../src/runtime/types.ts";
 export function filesWith(contents: Record<string, string | Uint8Array | FileError>) {
   return {
     wallClock: () => Date.now(),
+    fileStamp: async () => undefined,
     async readFile(path: string): Promise<Uint8Array | FileError> {
       const found = Object.entries(contents).find(([name]) => path === name || path.replaceAll("\\", "/").endsWith(`/${name}`));
       if (found) return typeof found[1] === "string" ? new TextEncoder().encode(found[1]) : found[1];

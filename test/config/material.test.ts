@@ -33,8 +33,8 @@ describe("readMaterial", () => {
       pools: { default: { brokers: ["mqtts://b"], tls: { ca: fixture("ca.pem") } }, plain: { brokers: ["b"] } },
     });
     assert.ok("material" in answer, JSON.stringify(answer));
-    assert.match(answer.material.listeners.get("front")?.cert ?? "", /BEGIN CERTIFICATE/);
-    assert.match(answer.material.listeners.get("front")?.key ?? "", /PRIVATE KEY/);
+    assert.match(answer.material.listeners.get("front")?.[0]?.cert ?? "", /BEGIN CERTIFICATE/);
+    assert.match(answer.material.listeners.get("front")?.[0]?.key ?? "", /PRIVATE KEY/);
     assert.match(answer.material.pools.get("default")?.ca ?? "", /BEGIN CERTIFICATE/);
     assert.deepEqual(answer.material.pools.get("plain"), { insecure: false });
     assert.deepEqual(answer.warnings, []);

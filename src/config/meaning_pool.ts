@@ -1,0 +1,110 @@
+import { placeOf, type Address } from "./address.ts";
+import type { Refuse } from "./meaning_route.ts";
+import { pathText, type KeyPath } from "./problem.ts";
+import type { ParsedInput } from "./schema.ts";
+import type { BrokerConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
+
+type ParsedPool = ParsedInput["pools"][string];
+
+export const DEFAULT_WEBSOCKET_PATH = "/mqtt";
+
+export function resolvePool(name: string, input: ParsedPool, refuse: Refuse): PoolConfig {
+  const path: KeyPath = ["pools", name];
+  if (!/^[\w.-]{1,64}$/.test(name)) {
+    refuse(path, `cannot use ${pathText([name])} as the name of a pool: expected 1 to 64 letters, digits, "_", "-" or "."`);
+  }
+  const seen = new Set<string>();
+  const brokers = input.brokers.map((entry, index): BrokerConfig => {
+    const at = [...path, "brokers", index];
+    const broker = resolveBroker(entry, at, refuse);
+    if (seen.has(broker.name)) refuse(at, `broker "${broker.name}" is in ${pathText(path)} twice`, "give it a weight instead");
+    seen.add(broker.name);
+    return broker;
+  });
+  return {
+    name,
+    balance: input.balance,
+    brokers,
+    tls: resolveTls(input, path, brokers, refuse),
+    ...resolveHeaders(input, path, brokers, refuse),
+    ...(input.proxy_protocol && { proxyProtocol: input.proxy_protocol }),
+    ...(input.via && { via: resolveVia(input.via, [...path, "via"], refuse) }),
+  };
+}
+
+function resolveTls({ tls }: ParsedPool, path: KeyPath, brokers: readonly BrokerConfig[], refuse: Refuse): PoolTlsConfig {
+  const at = [...path, "tls"];
+  const { ca: caFile, insecure, cert: certFile, key: keyFile, server_name: serverName, alpn } = tls;
+  const isGiven = insecure || Object.keys(tls).some((key) => key !== "insecure");
+  if (isGiven && !brokers.some(({ scheme }) => scheme === "mqtts" || scheme === "wss")) {
+    const reason = `${pathText(at)} has no effect: expected at least one mqtts:// broker in the pool`;
+    refuse(at, reason, "write mqtts:// (or wss://) in front of the broker, or remove it");
+  }
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    refuse(at, `${pathText(at)} has ${certFile === undefined ? "key without cert" : "cert without key"}: expected both or neither`);
+  }
+  if (serverName !== undefined && !/^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/i.test(serverName)) {
+    refuse([...at, "server_name"], `cannot use ${JSON.stringify(serverName)} as ${pathText([...at, "server_name"])}: expected a host name`);
+  }
+  return {
+    caFile,
+    insecure,
+    ...(certFile !== undefined && keyFile !== undefined && { certFile, keyFile }),
+    ...(serverName !== undefined && { serverName }),
+    ...(alpn && { alpn }),
+  };
+}
+
+/** Names that the upgrade request has already: a second one would contradict it. */
+const OWN_HEADERS = /^(host|upgrade|connection|content-length|transfer-encoding|sec-websocket-.*)$/i;
+
+function resolveHeaders({ websocket }: ParsedPool, path: KeyPath, brokers: readonly BrokerConfig[], refuse: Refuse): Pick<PoolConfig, "headers"> {
+  if (!websocket) return {};
+  const at = [...path, "websocket", "headers"];
+  if (!brokers.some(({ scheme }) => scheme === "ws" || scheme === "wss")) {
+    refuse(at, `${pathText(at)} has no effect: expected at least one ws:// or wss:// broker in the pool`);
+  }
+  for (const [name, value] of Object.entries(websocket.headers)) {
+    const where = pathText([...at, name]);
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) refuse([...at, name], `cannot use ${JSON.stringify(name)} as a header: expected a name of letters, digits and dashes`);
+    else if (OWN_HEADERS.test(name)) refuse([...at, name], `cannot set ${where}: sluice sets this header itself`);
+    // RFC 9110 section 5.5
+    if (!/^[\t\x20-\x7e]*$/.test(value)) refuse([...at, name], `cannot use the value of ${where}: expected printable ASCII characters`);
+  }
+  return { headers: websocket.headers };
+}
+
+function resolveVia(input: NonNullable<ParsedPool["via"]>, path: KeyPath, refuse: Refuse): ViaConfig {
+  const { scheme, host = "", port, username, password } = "url" in input ? input.url : input;
+  const passwordFile = "url" in input ? input.password_file : undefined;
+  if (passwordFile !== undefined) checkPasswordFile({ username, password }, [...path, "password_file"], "http://user@host:port", refuse);
+  return { scheme: scheme as ViaConfig["scheme"], host, port, username, password, passwordFile };
+}
+
+function checkPasswordFile({ username, password }: Pick<Address, "username" | "password">, at: KeyPath, example: string, refuse: Refuse): void {
+  // [MQTT-3.1.2-22]: no password without a user name.
+  if (username === undefined) refuse(at, `${pathText(at)} is given without a user: expected one in the URL`, `write ${example}`);
+  else if (password !== undefined) refuse(at, `${pathText(at)} is given beside a password in the URL: expected one of the two`);
+}
+
+function resolveBroker(entry: ParsedPool["brokers"][number], path: KeyPath, refuse: Refuse): BrokerConfig {
+  const address: Address = "url" in entry ? entry.url : entry;
+  const { weight, password_file: passwordFile } = "url" in entry ? entry : { weight: 1, password_file: undefined };
+  if (passwordFile !== undefined) checkPasswordFile(address, [...path, "password_file"], "mqtt://user@host", refuse);
+  const { host = "", port, unixPath, username, password } = address;
+  const isWebSocket = address.scheme === "ws" || address.scheme === "wss";
+  const wsPath = isWebSocket ? (address.path ?? DEFAULT_WEBSOCKET_PATH) : undefined;
+  const name = `${placeOf(address)}${wsPath === undefined || wsPath === DEFAULT_WEBSOCKET_PATH ? "" : wsPath.replace(/\?.*/, "")}`;
+  return {
+    name,
+    scheme: address.scheme as Transport,
+    host,
+    port,
+    ...(unixPath !== undefined && { unixPath }),
+    ...(wsPath !== undefined && { path: wsPath }),
+    username,
+    password,
+    weight,
+    passwordFile,
+  };
+}
