@@ -1,4 +1,4 @@
-import type { BrokerConfig } from "../config/types.ts";
+import type { BrokerConfig, PoolConfig } from "../config/types.ts";
 import { hashText } from "../lib/hash.ts";
 
 /** How long a broker that failed is tried last, in milliseconds: long enough not to be met by every client, short enough to come back soon. */
@@ -7,6 +7,8 @@ export const REST_MS = 10_000;
 /** One broker of a pool, with what the balancers weigh. */
 export class Broker {
   readonly config: BrokerConfig;
+  /** The pool that it is in. */
+  readonly pool: PoolConfig;
   readonly weight: number;
   /** Of the name, for affinity. */
   readonly hash: number;
@@ -19,8 +21,9 @@ export class Broker {
   #restUntil = 0;
   #suspectedBy: string | undefined = undefined;
 
-  constructor(config: BrokerConfig) {
+  constructor(config: BrokerConfig, pool: PoolConfig) {
     this.config = config;
+    this.pool = pool;
     this.weight = config.weight;
     this.hash = hashText(config.name);
   }

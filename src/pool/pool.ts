@@ -6,12 +6,14 @@ import { Broker } from "./broker.ts";
 /** A named set of brokers that can stand in for each other. */
 export class Pool {
   readonly name: string;
+  readonly config: PoolConfig;
   readonly brokers: readonly Broker[];
   readonly #balance: Balance;
 
   constructor(config: PoolConfig) {
     this.name = config.name;
-    this.brokers = config.brokers.map((broker) => new Broker(broker));
+    this.config = config;
+    this.brokers = config.brokers.map((broker) => new Broker(broker, config));
     this.#balance = BALANCES[config.balance];
   }
 

@@ -1,18 +1,29 @@
-import type { Configuration, ListenerConfig, Material } from "../config/types.ts";
+import type { Configuration, ListenerConfig, Material, PoolMaterial } from "../config/types.ts";
+import { placeOf, urlOf } from "../config/address.ts";
 import { TICK_MS, TimerWheel } from "../lib/timer_wheel.ts";
-import { fault } from "../mqtt/fault.ts";
+import { type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
+import { routedPool } from "../policy/routes.ts";
 import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
-import { hostAndPort } from "../runtime/address.ts";
-import type { DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
+import type { Connection, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
-import { Session } from "../session/session.ts";
+import type { Session } from "../session/session.ts";
+import { Tunnel, type TunnelContext } from "../session/tunnel.ts";
+import { randomWords } from "../transport/websocket/random_words.ts";
+import type { WebSocketSettings } from "../transport/websocket/settings.ts";
+import type { Arrival } from "./arrival.ts";
+import { wantsCertificate, withAutoCertificates } from "./auto_tls.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
-import { describeEnd, describeSession, type SessionEnd, type SessionInfo } from "./report.ts";
-import { logBrokerDown, logBrokerUp, logClose, logHandshakeFailed, logOpen, logTooMany } from "./session_log.ts";
+import { CertificateStore } from "./certificate_store.ts";
+import { FileWatch } from "./file_watch.ts";
+import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
+import { listenOptions } from "./listen_options.ts";
+import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
+import { logBrokerDown, logBrokerUp, logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
 import type { BrokerAnswer, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
+import { dialBroker, type Downstream } from "./upstream.ts";
 
 export interface ProxyOptions {
   readonly runtime: Runtime;
@@ -32,109 +43,173 @@ export function createProxyServer(options: ProxyOptions): ProxyServer {
   return new Server(options);
 }
 
-/** Everything that lives as long as the process: listeners, pools, the wheel, the set of sessions. */
-class Server implements ProxyServer {
+/** Everything that lives as long as the process: listeners, pools, the wheel, the sets of clients. */
+class Server implements ProxyServer, EntranceOwner {
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
   readonly #options: ProxyOptions;
-  readonly #wheel: TimerWheel;
+  readonly #log: Log;
   readonly #pools: ReadonlyMap<string, Pool>;
+  readonly #poolMaterials: Map<string, PoolMaterial>;
+  readonly #arrivals = new Set<Arrival>();
   readonly #sessions = new Set<Session>();
+  readonly #tunnels = new Set<Tunnel>();
+  readonly #refusals = new Map<FaultCode, number>();
+  /** Towards brokers. */
+  readonly #webSocket: WebSocketSettings;
   readonly #sessionsMax: number;
-  #listeners: { readonly config: ListenerConfig; readonly listener: Listener }[] = [];
-  #handshaking = 0;
+  #doors: { readonly entrance: Entrance; readonly listener: Listener }[] = [];
   #isDraining = false;
   #ticking: ReturnType<typeof setInterval> | undefined = undefined;
+  #watch: FileWatch | undefined = undefined;
   #whenEmpty: (() => void) | undefined = undefined;
   #stopping: Promise<void> | undefined = undefined;
 
   constructor(options: ProxyOptions) {
-    const { configuration, runtime } = options;
+    const { configuration, runtime, material } = options;
     this.#options = options;
-    this.#wheel = new TimerWheel(runtime.system.now());
+    this.runtime = runtime;
+    this.#log = options.log;
+    this.wheel = new TimerWheel(runtime.system.now());
+    this.#webSocket = { role: "client", wheel: this.wheel, maskingKey: randomWords((words) => crypto.getRandomValues(words)) };
     this.#pools = new Map(configuration.pools.map((pool) => [pool.name, new Pool(pool)]));
+    this.#poolMaterials = new Map(material.pools);
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
 
+  get limits() {
+    return this.#options.configuration.limits;
+  }
+
   get addresses(): readonly ListeningAddress[] {
-    return this.#listeners.map(({ config, listener }) => ({
+    return this.#doors.map(({ entrance: { config }, listener }) => ({
       name: config.name,
+      url: urlOf({ ...config, port: listener.port, ...(isWebSocketOnly(config) && { path: config.websocket?.path ?? "" }) }),
       scheme: config.scheme,
       host: config.host,
       port: listener.port,
+      ...(config.unixPath !== undefined && { unixPath: config.unixPath }),
       pool: config.pool,
     }));
   }
 
   get sessionCount(): number {
-    return this.#sessions.size;
+    return this.#sessions.size + this.#tunnels.size;
+  }
+
+  get refusals(): ReadonlyMap<FaultCode, number> {
+    return this.#refusals;
   }
 
   async start(): Promise<ListenFailure | undefined> {
     for (const config of this.#options.configuration.listeners) {
-      try {
-        this.#listeners.push({ config, listener: await this.#listen(config) });
-      } catch (error) {
+      const opened = await this.#open(config);
+      if (!("code" in opened)) this.#doors.push(opened);
+      else {
         await this.#closeListeners();
-        return { listener: config.name, address: hostAndPort(config.host, config.port), error: error as NetworkError };
+        return { listener: config.name, address: placeOf(config), error: opened };
       }
     }
+    this.#watchFiles();
     return undefined;
   }
 
-  #listen(config: ListenerConfig): Promise<Listener> {
-    const { runtime, configuration, material, log } = this.#options;
-    const context = this.#contextOf(config);
-    const tls = material.listeners.get(config.name);
-    return runtime.listen(
-      { host: config.host, port: config.port, tls, handshakeTimeoutMs: configuration.limits.handshakeTimeoutMs },
-      {
+  async #open(config: ListenerConfig): Promise<{ readonly entrance: Entrance; readonly listener: Listener } | NetworkError> {
+    const { material } = this.#options;
+    const { runtime } = this;
+    const { tls, name: listener } = config;
+    const certificates = tls === undefined || tls === "passthrough" ? undefined
+      : await CertificateStore.open({ runtime, log: this.#log, listener, tls }, material.listeners.get(listener) ?? []);
+    if (certificates !== undefined && "code" in certificates) return certificates;
+    const options = listenOptions(config, runtime.system);
+    if ("code" in options) return options;
+    const entrance = new Entrance(this, config, this.#contextOf(config), certificates);
+    try {
+      const opened = await runtime.listen(options, {
         admit: () => this.#admit(),
-        accept: (connection) => {
-          this.#handshaking--;
-          this.#startTicking();
-          this.#sessions.add(new Session(context, connection));
-        },
-        abandoned: (address, error) => {
-          this.#handshaking--;
-          logHandshakeFailed(log, config.name, address, error);
-        },
-      },
-    );
+        accept: (connection) => entrance.accepted(connection),
+        abandoned: () => {},
+      });
+      return { entrance, listener: opened };
+    } catch (error) {
+      return error as NetworkError;
+    }
   }
 
   /** Some clients over the limit are let in to be told so; beyond those the door is shut without a word. */
   #admit(): boolean {
     const room = this.#load < this.#sessionsMax + REFUSED_AT_ONCE_MAX;
-    if (room && !this.#isDraining) this.#handshaking++;
-    else if (!room) logTooMany(this.#options.log, this.#sessionsMax);
+    if (!room) logTooMany(this.#log, this.#sessionsMax);
     return room && !this.#isDraining;
   }
 
+  /** What counts against the limit: clients, and dials that were given up but still hold their descriptor. */
+  get #load(): number {
+    return this.#sessions.size + this.#tunnels.size + this.#arrivals.size + this.runtime.descriptorsDangling / 2;
+  }
+
+  arrived(arrival: Arrival): void {
+    this.#startTicking();
+    this.#arrivals.add(arrival);
+  }
+
+  left(arrival: Arrival): void {
+    this.#arrivals.delete(arrival);
+  }
+
+  refused(entrance: Entrance, arrival: Arrival, code: FaultCode, why: string): void {
+    this.#countRefusal(code);
+    logRefused(this.#log, entrance.config.name, arrival.address, code, why);
+  }
+
+  #countRefusal(code: FaultCode): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
+  }
+
+  began(session: Session): void {
+    this.#startTicking();
+    this.#sessions.add(session);
+  }
+
+  passThrough(entrance: Entrance, client: Connection, { origin, hello, offered }: PassThrough): void {
+    this.#startTicking();
+    const pool = this.#poolFor(entrance.config, origin.tls?.serverName, offered);
+    const order = this.#load > this.#sessionsMax ? [] : pool.order({ key: origin.address, random: () => this.runtime.system.random() }, this.wheel.now);
+    const tunnel = new Tunnel(this.#tunnelContextOf(entrance.config), client, { origin, hello, pool, order });
+    this.#tunnels.add(tunnel);
+    tunnel.start();
+  }
+
+  #poolFor({ name, pool }: ListenerConfig, serverName: string | undefined, alpn: readonly string[]): Pool {
+    const { routes = [] } = this.#options.configuration;
+    const chosen = routes.length === 0 ? undefined : routedPool(routes, { listener: name, serverName, alpn });
+    return this.#pools.get(chosen ?? pool) as Pool;
+  }
+
   #contextOf(config: ListenerConfig): SessionContext {
-    const { runtime, configuration, log } = this.#options;
-    const { system } = runtime;
-    const pool = this.#pools.get(config.pool) as Pool;
+    const { system } = this.runtime;
     const random = () => system.random();
     return {
-      limits: configuration.limits,
-      wheel: this.#wheel,
+      limits: this.limits,
+      wheel: this.wheel,
       now: () => system.now(),
       listenerName: config.name,
-      poolName: pool.name,
+      pool: this.#pools.get(config.pool) as Pool,
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        return pool.order({ key: keyOf(session), random }, this.#wheel.now);
+        const tls = session.origin?.tls;
+        session.pool = this.#poolFor(config, tls?.serverName, tls?.alpn === undefined ? [] : [tls.alpn]);
+        return session.pool.order({ key: keyOf(session), random }, this.wheel.now);
       },
-      dial: (broker, handler) => this.#dial(pool, broker, handler),
+      dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
       brokerFailed: (broker, why, by) => {
-        const now = this.#wheel.now;
+        const now = this.wheel.now;
         const isNews = by === undefined ? broker.failed(now) : broker.suspected(keyOf(by), now);
-        if (isNews) logBrokerDown(log, pool.name, broker.name, why);
+        if (isNews) logBrokerDown(this.#log, broker, why);
       },
-      brokerAnswered: (broker) => {
-        if (broker.succeeded()) logBrokerUp(log, pool.name, broker.name);
-      },
+      brokerAnswered: (broker) => this.#brokerAnswered(broker),
       opened: (session) => {
-        logOpen(log, session);
+        logOpen(this.#log, session);
         this.#tell(() => this.#options.onOpen?.(describeSession(session)));
       },
       internalError: (thrown) => this.#reportError(thrown),
@@ -142,12 +217,53 @@ class Server implements ProxyServer {
     };
   }
 
-  /** What counts against the limit: sessions, handshakes, and dials that were given up but still hold their descriptor. */
-  get #load(): number {
-    return this.#sessions.size + this.#handshaking + this.#options.runtime.descriptorsDangling / 2;
+  #tunnelContextOf(config: ListenerConfig): TunnelContext {
+    return {
+      limits: this.limits,
+      wheel: this.wheel,
+      now: () => this.runtime.system.now(),
+      listenerName: config.name,
+      dial: (broker, { origin }, handler) => this.#dial(broker, { address: origin.address, port: origin.port, origin }, handler),
+      brokerFailed: (broker, why) => {
+        if (broker.failed(this.wheel.now)) logBrokerDown(this.#log, broker, why);
+      },
+      brokerAnswered: (broker) => this.#brokerAnswered(broker),
+      opened: (tunnel) => {
+        logTunnelOpen(this.#log, tunnel);
+        this.#tell(() => this.#options.onOpen?.(describeTunnel(tunnel)));
+      },
+      finished: (tunnel) => {
+        this.#tunnels.delete(tunnel);
+        if (tunnel.cause !== undefined && !tunnel.isOpen) this.#countRefusal(tunnel.cause.code);
+        logTunnelClose(this.#log, tunnel);
+        this.#tell(() => this.#options.onClose?.(describeTunnelEnd(tunnel)));
+        this.#noteEmpty();
+      },
+    };
   }
 
-  /** Calls the program that carries sluice; what it throws is its own affair and ends no session. */
+  #brokerAnswered(broker: Broker): void {
+    if (broker.succeeded()) logBrokerUp(this.#log, broker);
+  }
+
+  #dial({ config, pool }: Broker, client: Downstream | undefined, handler: DialHandler) {
+    const material = this.#poolMaterials.get(pool.name) ?? { insecure: false };
+    return dialBroker(this.runtime, config, { pool, material, webSocket: this.#webSocket }, client, handler);
+  }
+
+  #finished(session: Session): void {
+    this.#sessions.delete(session);
+    const { cause } = session.machine;
+    if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
+    logClose(this.#log, session);
+    this.#tell(() => this.#options.onClose?.(describeEnd(session)));
+    this.#noteEmpty();
+  }
+
+  #noteEmpty(): void {
+    if (this.sessionCount === 0) this.#whenEmpty?.();
+  }
+
   #tell(call: () => void): void {
     try {
       call();
@@ -158,30 +274,16 @@ class Server implements ProxyServer {
 
   #reportError(thrown: unknown): void {
     const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    this.#options.log.error(EVENTS.internalError, message);
-  }
-
-  #dial(pool: Pool, broker: Broker, handler: DialHandler) {
-    const { runtime, material } = this.#options;
-    const { scheme, host, port } = broker.config;
-    const tls = scheme === "mqtts" ? (material.pools.get(pool.name) ?? { insecure: false }) : undefined;
-    return runtime.connect({ host, port, tls }, handler);
-  }
-
-  #finished(session: Session): void {
-    this.#sessions.delete(session);
-    logClose(this.#options.log, session);
-    this.#tell(() => this.#options.onClose?.(describeEnd(session)));
-    if (this.#sessions.size === 0) this.#whenEmpty?.();
+    this.#log.error(EVENTS.internalError, message);
   }
 
   #startTicking(): void {
     if (this.#ticking !== undefined) return;
-    const { system } = this.#options.runtime;
-    this.#wheel.advance(system.now());
+    const { system } = this.runtime;
+    this.wheel.advance(system.now());
     this.#ticking = setInterval(() => {
-      this.#wheel.advance(system.now());
-      if (this.#sessions.size === 0) this.#stopTicking();
+      this.wheel.advance(system.now());
+      if (this.sessionCount + this.#arrivals.size === 0) this.#stopTicking();
     }, TICK_MS);
   }
 
@@ -190,21 +292,30 @@ class Server implements ProxyServer {
     this.#ticking = undefined;
   }
 
+  #watchFiles(): void {
+    const stores = this.#doors.flatMap(({ entrance }) => entrance.certificates ?? []);
+    const pools = [...this.#pools.values()].map(({ config }) => config);
+    const { configuration } = this.#options;
+    const { system } = this.runtime;
+    const renew = configuration.listeners.some(wantsCertificate) ? () => withAutoCertificates(configuration, system) : undefined;
+    this.#watch = new FileWatch({ system, log: this.#log, stores, pools, materials: this.#poolMaterials, renew });
+  }
+
   probe(): Promise<BrokerAnswer[]> {
     const dials = [...this.#pools.values()].flatMap((pool) => pool.brokers.map((broker) => this.#probeOne(pool, broker)));
     return Promise.all(dials);
   }
 
   #probeOne(pool: Pool, broker: Broker): Promise<BrokerAnswer> {
-    const { system } = this.#options.runtime;
+    const { system } = this.runtime;
     const begin = system.now();
-    const { dialTimeoutMs } = this.#options.configuration.limits;
+    const { dialTimeoutMs } = this.limits;
     return new Promise((resolve) => {
       const answer = (error: NetworkError | undefined) => {
         clearTimeout(timer);
         resolve({ pool: pool.name, broker: broker.name, error, milliseconds: Math.round(system.now() - begin) });
       };
-      const dial = this.#dial(pool, broker, {
+      const dial = this.#dial(broker, undefined, {
         opened: (connection) => {
           connection.reset();
           answer(undefined);
@@ -224,11 +335,11 @@ class Server implements ProxyServer {
   }
 
   async #drain(): Promise<void> {
-    const { log, configuration } = this.#options;
-    const { drainTimeoutMs } = configuration.limits;
+    const log = this.#log;
+    const { drainTimeoutMs } = this.limits;
     this.#isDraining = true;
     await this.#closeListeners();
-    log.info(EVENTS.drainStart, `stopping: no new clients, ${this.#sessions.size} sessions have ${drainTimeoutMs / 1000} s to end`);
+    log.info(EVENTS.drainStart, `stopping: no new clients, ${this.sessionCount} sessions have ${drainTimeoutMs / 1000} s to end`);
     const why = fault("shutting_down", "sluice is stopping");
     for (const session of [...this.#sessions]) session.step({ type: "drain", fault: why });
     await this.#untilEmpty(drainTimeoutMs);
@@ -241,12 +352,13 @@ class Server implements ProxyServer {
     await this.#closeListeners();
     const why = fault("shutting_down", "sluice was stopped before the session ended");
     for (const session of [...this.#sessions]) session.step({ type: "stop", fault: why });
+    for (const tunnel of [...this.#tunnels]) tunnel.end(why);
     await this.#untilEmpty(STOP_NOW_MS);
     this.#stopTicking();
   }
 
   #untilEmpty(milliseconds: number): Promise<void> {
-    if (this.#sessions.size === 0) return Promise.resolve();
+    if (this.sessionCount === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
       const before = this.#whenEmpty;
@@ -259,13 +371,21 @@ class Server implements ProxyServer {
   }
 
   async #closeListeners(): Promise<void> {
-    const open = this.#listeners;
-    this.#listeners = [];
+    const open = this.#doors;
+    this.#webSocket.isStopping = true;
+    for (const { entrance } of open) entrance.webSocket.isStopping = true;
+    this.#doors = [];
+    this.#watch?.close();
+    for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));
   }
 }
 
 /** What affinity goes by: the client id, or the address of a client without one. */
 function keyOf(session: Session): string {
-  return session.clientId || session.client.remoteAddress;
+  return session.clientId || session.address;
+}
+
+function isWebSocketOnly({ scheme }: ListenerConfig): boolean {
+  return scheme === "ws" || scheme === "wss";
 }

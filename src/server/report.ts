@@ -1,6 +1,9 @@
-import { FAULTS, type Version } from "../mqtt/fault.ts";
+import type { PoolConfig, Transport } from "../config/types.ts";
+import { type Fault, FAULTS, type Version } from "../mqtt/fault.ts";
 import type { EndCause } from "../session/machine.ts";
+import type { OriginTls } from "../session/origin.ts";
 import type { Session } from "../session/session.ts";
+import type { Tunnel } from "../session/tunnel.ts";
 
 /** A session as the log and the library's events show it. */
 export interface SessionInfo {
@@ -12,7 +15,13 @@ export interface SessionInfo {
   readonly pool: string;
   /** `host:port`; undefined when none was reached. */
   readonly broker: string | undefined;
+  /** undefined: not known, also where TLS is passed through. */
   readonly version: "3.1" | "3.1.1" | "5" | undefined;
+  readonly transport: Transport;
+  /** The other proxy that the client came through, when its PROXY header was believed. */
+  readonly proxyAddress: string | undefined;
+  /** What TLS told; undefined without it. */
+  readonly tls: OriginTls | undefined;
 }
 
 export interface SessionEnd extends SessionInfo {
@@ -32,14 +41,38 @@ export interface SessionEnd extends SessionInfo {
 const VERSIONS: Readonly<Record<Version, "3.1" | "3.1.1" | "5">> = { 3: "3.1", 4: "3.1.1", 5: "5" };
 
 export function describeSession(session: Session): SessionInfo {
+  const { origin } = session;
   return {
     clientId: session.clientId,
-    address: session.client.remoteAddress,
-    port: session.client.remotePort,
+    address: session.address,
+    port: origin?.port ?? session.client.remotePort,
     listener: session.context.listenerName,
-    pool: session.context.poolName,
+    pool: session.pool.name,
     broker: session.chosen?.name,
     version: session.version && VERSIONS[session.version],
+    transport: origin?.transport ?? "mqtt",
+    proxyAddress: origin?.proxyAddress,
+    tls: origin?.tls,
+  };
+}
+
+export function describeTunnel({ context, origin, pool, chosen }: Tunnel): SessionInfo {
+  const { address, port, transport, proxyAddress, tls } = origin;
+  return { clientId: "", address, port, listener: context.listenerName, pool: pool.name, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
+}
+
+export function describeTunnelEnd(tunnel: Tunnel): SessionEnd {
+  const { cause } = tunnel;
+  return {
+    ...describeTunnel(tunnel),
+    durationMs: Math.round(tunnel.context.now() - tunnel.startedAt),
+    bytesUpstream: tunnel.bytesUpstream,
+    bytesDownstream: tunnel.bytesDownstream,
+    packetsUpstream: 0,
+    packetsDownstream: 0,
+    reason: cause?.code ?? "closed",
+    detail: cause?.detail ?? "closed in order",
+    blame: cause && FAULTS[cause.code].blame,
   };
 }
 
@@ -64,5 +97,11 @@ function describeCause(session: Session, cause: EndCause): Pick<SessionEnd, "rea
     if (session.downstream?.finished) return { reason: "broker_disconnect", detail: "the broker sent DISCONNECT", blame: undefined };
     return { reason: "broker_closed", detail: "the broker closed", blame: undefined };
   }
-  return { reason: cause.code, detail: cause.detail, blame: FAULTS[cause.code].blame };
+  return { reason: cause.code, detail: session.isOpen ? cause.detail : explain(cause, session.pool.config).detail, blame: FAULTS[cause.code].blame };
+}
+
+/** What may lie behind a broker that hangs up before its CONNACK, where the configuration gives it a reason to. */
+export function explain(why: Fault, { proxyProtocol }: PoolConfig): Fault {
+  if (proxyProtocol === undefined || why.code !== "broker_lost") return why;
+  return { ...why, detail: `${why.detail}; sluice sends it a PROXY ${proxyProtocol} header: is it set up for that?` };
 }

@@ -1,9 +1,10 @@
-import type { Fault } from "../mqtt/fault.ts";
+import type { Fault, FaultCode } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log, LogFields } from "../observe/log.ts";
-import type { NetworkError } from "../runtime/types.ts";
+import type { Broker } from "../pool/broker.ts";
 import type { Session } from "../session/session.ts";
-import { describeEnd, describeSession, type SessionInfo } from "./report.ts";
+import type { Tunnel } from "../session/tunnel.ts";
+import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, explain, type SessionInfo } from "./report.ts";
 
 /** What is said of sessions and brokers, and at which level. Nothing is gathered for a line that nobody will see. */
 
@@ -16,6 +17,13 @@ function fieldsOf(info: SessionInfo): LogFields {
     listener: info.listener,
     pool: info.pool,
     broker: info.broker,
+    transport: info.transport === "mqtt" ? undefined : info.transport,
+    "proxy.address": info.proxyAddress,
+    "tls.version": info.tls?.version,
+    "tls.server_name": info.tls?.serverName,
+    "tls.alpn": info.tls?.alpn,
+    "tls.client.common_name": info.tls?.certificate?.commonName,
+    "tls.client.fingerprint": info.tls?.certificate?.fingerprint,
   };
 }
 
@@ -47,19 +55,36 @@ export function logClose(log: Log, session: Session): void {
   log[level](event, `${who(end)}: ${end.detail}`, fields);
 }
 
-export function logHandshakeFailed(log: Log, listener: string, address: string, error: NetworkError): void {
+/** TLS that is passed through: all that is known is what the client said before it. */
+export function logTunnelOpen(log: Log, tunnel: Tunnel): void {
   if (!log.isOn("info")) return;
-  log.info(EVENTS.clientReject, `${address}: ${error.message}`, { "client.address": address, listener, reason: "handshake_failed" });
+  const info = describeTunnel(tunnel);
+  log.info(EVENTS.clientOpen, `${info.tls?.serverName ?? "(no server name)"} from ${info.address}:${info.port} → ${info.broker} (TLS passed through)`, fieldsOf(info));
+}
+
+export function logTunnelClose(log: Log, tunnel: Tunnel): void {
+  if (!log.isOn("info")) return;
+  const end = describeTunnelEnd(tunnel);
+  const fields = { ...fieldsOf(end), reason: end.reason, blame: end.blame, duration_ms: end.durationMs, bytes_upstream: end.bytesUpstream, bytes_downstream: end.bytesDownstream };
+  log.info(tunnel.isOpen ? EVENTS.clientClose : EVENTS.clientReject, `${end.tls?.serverName ?? "(no server name)"} from ${end.address}:${end.port}: ${end.detail}`, fields);
+}
+
+/** Turned away before anything was known of it in MQTT. */
+export function logRefused(log: Log, listener: string, address: string, code: FaultCode, why: string): void {
+  if (!log.isOn("info")) return;
+  log.info(EVENTS.clientReject, `${address}: ${why}`, { "client.address": address, listener, reason: code });
 }
 
 export function logTooMany(log: Log, sessionsMax: number): void {
   log.warn(EVENTS.clientReject, `closed at once: the limit of ${sessionsMax} connections is reached`, { reason: "too_many_connections" });
 }
 
-export function logBrokerDown(log: Log, pool: string, broker: string, why: Fault): void {
-  log.warn(EVENTS.brokerDown, `${broker} is tried last for a while: ${why.detail}`, { pool, broker, reason: why.code });
+const placeOf = ({ name, pool }: Broker) => ({ pool: pool.name, broker: name });
+
+export function logBrokerDown(log: Log, broker: Broker, why: Fault): void {
+  log.warn(EVENTS.brokerDown, `${broker.name} is tried last for a while: ${explain(why, broker.pool).detail}`, { ...placeOf(broker), reason: why.code });
 }
 
-export function logBrokerUp(log: Log, pool: string, broker: string): void {
-  log.info(EVENTS.brokerUp, `${broker} answers again`, { pool, broker });
+export function logBrokerUp(log: Log, broker: Broker): void {
+  log.info(EVENTS.brokerUp, `${broker.name} answers again`, placeOf(broker));
 }

@@ -1,12 +1,18 @@
+import type { Scheme } from "../config/types.ts";
+import type { FaultCode } from "../mqtt/fault.ts";
 import type { NetworkError } from "../runtime/types.ts";
 
 /** One listener that accepts. */
 export interface ListeningAddress {
   readonly name: string;
-  readonly scheme: "mqtt" | "mqtts";
+  /** As in the configuration, with the port that it has. */
+  readonly url: string;
+  readonly scheme: Scheme;
   /** undefined: every address. */
   readonly host: string | undefined;
   readonly port: number;
+  /** The unix socket's file, instead of host and port. */
+  readonly unixPath?: string;
   readonly pool: string;
 }
 
@@ -31,6 +37,8 @@ export interface ProxyServer {
   start(): Promise<ListenFailure | undefined>;
   readonly addresses: readonly ListeningAddress[];
   readonly sessionCount: number;
+  /** Clients turned away since the start, by the code of the reason. */
+  readonly refusals: ReadonlyMap<FaultCode, number>;
   /** Dials each broker once and hangs up. */
   probe(): Promise<BrokerAnswer[]>;
   /** Graceful: stops accepting, tells MQTT 5 clients, waits for `drainTimeoutMs`, then closes what is left. */

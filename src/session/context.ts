@@ -2,6 +2,7 @@ import type { Limits } from "../config/types.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { Fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
+import type { Pool } from "../pool/pool.ts";
 import type { Dial, DialHandler } from "../runtime/types.ts";
 import type { Session } from "./session.ts";
 
@@ -12,10 +13,11 @@ export interface SessionContext {
   /** Monotonic milliseconds, exact where the wheel's clock is coarse. */
   now(): number;
   readonly listenerName: string;
-  readonly poolName: string;
-  /** The brokers to try, best first; or why this client is turned away. */
+  /** Where the listener's clients go. */
+  readonly pool: Pool;
+  /** The brokers to try, best first, of the pool that is set in the session; or why this client is turned away. */
   choose(session: Session): readonly Broker[] | Fault;
-  dial(broker: Broker, handler: DialHandler): Dial;
+  dial(broker: Broker, session: Session, handler: DialHandler): Dial;
   /** `suspectedBy`: a session that may be the cause itself; absent: the broker is at fault. */
   brokerFailed(broker: Broker, fault: Fault, suspectedBy: Session | undefined): void;
   brokerAnswered(broker: Broker): void;

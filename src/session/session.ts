@@ -7,9 +7,11 @@ import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
 import type { Broker } from "../pool/broker.ts";
+import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
 import { judgeSilences, nextLook, PROBE_AFTER_MS } from "./idle.ts";
+import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
 import { LAST_FRAME, RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
@@ -28,6 +30,10 @@ const NOTHING = new Uint8Array(0);
 export class Session implements Timed, DialHandler {
   readonly context: SessionContext;
   readonly client: Connection;
+  /** undefined: plain TCP, and all that is known is the connection's own. */
+  readonly origin: Origin | undefined;
+  /** The listener's, unless a route says otherwise. */
+  pool: Pool;
   readonly machine = new Machine();
   readonly startedAt: number;
   broker: Connection | undefined = undefined;
@@ -69,15 +75,22 @@ export class Session implements Timed, DialHandler {
   #clientWaiting = 0;
   #brokerWaiting = 0;
 
-  constructor(context: SessionContext, client: Connection) {
+  constructor(context: SessionContext, client: Connection, origin?: Origin) {
     this.context = context;
     this.client = client;
+    this.origin = origin;
+    this.pool = context.pool;
     this.startedAt = context.now();
     this.heardAt = context.wheel.now;
     this.collector = new FrameCollector(judgeFirstByte, context.limits.connectSizeMax);
     client.owner = this;
     client.handler = READING_CONNECT;
     this.#wheel.set(this, context.limits.connectTimeoutMs);
+  }
+
+  /** The client's own address, also behind another proxy. */
+  get address(): string {
+    return this.origin?.address ?? this.client.remoteAddress;
   }
 
   get #wheel(): TimerWheel {
@@ -145,7 +158,7 @@ export class Session implements Timed, DialHandler {
     this.#attempt = attempt;
     this.chosen = broker;
     broker.sessions++;
-    this.#dial = this.context.dial(broker, this);
+    this.#dial = this.context.dial(broker, this, this);
   }
 
   failed(error: NetworkError): void {

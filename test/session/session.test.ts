@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { TICK_MS, TimerWheel } from "../../src/lib/timer_wheel.ts";
 import { fault } from "../../src/mqtt/fault.ts";
-import { Broker } from "../../src/pool/broker.ts";
+import { Pool } from "../../src/pool/pool.ts";
 import type { Connection, ConnectionHandler, DialHandler } from "../../src/runtime/types.ts";
 import type { SessionContext } from "../../src/session/context.ts";
 import { Session } from "../../src/session/session.ts";
@@ -36,7 +36,12 @@ class Stub implements Connection {
 function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}) {
   const wheel = new TimerWheel(1_000);
   let now = 1_000;
-  const broker = new Broker({ name: "b:1883", scheme: "mqtt", host: "b", port: 1883, weight: 1, username: undefined, password: undefined, passwordFile: undefined });
+  const pool = new Pool({
+    name: "p",
+    balance: "round_robin",
+    brokers: [{ name: "b:1883", scheme: "mqtt", host: "b", port: 1883, weight: 1, username: undefined, password: undefined, passwordFile: undefined }],
+    tls: { caFile: undefined, insecure: false },
+  });
   let dialed: DialHandler | undefined;
   const errors: unknown[] = [];
   const context: SessionContext = {
@@ -44,9 +49,9 @@ function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (c
       connectionsMax: 10, connectTimeoutMs: 10_000, connectSizeMax: 65_536, packetSizeMax: 100_000, handshakeTimeoutMs: 10_000,
       dialTimeoutMs: 5_000, answerTimeoutMs: 15_000, bufferSizeMax: 2_000, stallTimeoutMs: 5_000, drainTimeoutMs: 10_000,
     },
-    wheel, now: () => now, listenerName: "l", poolName: "p",
-    choose: () => [broker],
-    dial: (_broker, handler) => { dialed = handler; return { cancel() {} }; },
+    wheel, now: () => now, listenerName: "l", pool,
+    choose: () => pool.brokers,
+    dial: (_broker, _session, handler) => { dialed = handler; return { cancel() {} }; },
     brokerFailed() {}, brokerAnswered() {}, opened() {}, finished() {},
     internalError: (thrown) => errors.push(thrown),
   };

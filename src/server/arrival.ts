@@ -1,0 +1,337 @@
+import type { Transport } from "../config/types.ts";
+import type { Timed } from "../lib/timer_wheel.ts";
+import type { FaultCode } from "../mqtt/fault.ts";
+import type { Connection, ConnectionHandler, Handshake, NetworkError, SecureHandler, TlsFacts } from "../runtime/types.ts";
+import type { Origin, OriginTls } from "../session/origin.ts";
+import { readCertificateFacts } from "../transport/certificates/facts.ts";
+import { FirstBytes, type FirstBytesKind } from "../transport/first_bytes.ts";
+import { ProxyHeaderReader, type ProxyHeader } from "../transport/proxy_protocol/read.ts";
+import { ClientHelloReader, type ClientHello } from "../transport/tls_hello/client_hello.ts";
+import { WebSocketConnection } from "../transport/websocket/connection.ts";
+import { RequestHeadReader } from "../transport/websocket/request_head.ts";
+import { answerUpgrade } from "../transport/websocket/server_upgrade.ts";
+import type { Entrance } from "./entrance.ts";
+
+/** How long a trusted proxy may take for its PROXY header, in milliseconds. */
+export const PROXY_HEADER_TIMEOUT_MS = 3_000;
+/** How long a refused client may take to read why, in milliseconds. */
+const LINGER_MS = 2_000;
+
+type Stage = "proxy_header" | "first_bytes" | "hello" | "handshake" | "inner_bytes" | "upgrade" | "leaving" | "done";
+
+/** What a wrong guess of the transport looks like from here. */
+const WRONG: Readonly<Record<FirstBytesKind, string>> = {
+  mqtt: "MQTT without TLS",
+  tls: "a TLS handshake",
+  http: "an HTTP request",
+  proxy: "a PROXY header",
+  unknown: "bytes of no known protocol",
+};
+
+/**
+ * A client on its way from accept to its session: PROXY header, TLS, WebSocket, whichever its listener has, told apart by the first bytes
+ * where it may be several. One deadline for all of it. Plain MQTT never comes here.
+ */
+export class Arrival implements Timed, SecureHandler {
+  readonly entrance: Entrance;
+  #connection: Connection;
+  #stage: Stage = "first_bytes";
+  #reader: ProxyHeaderReader | FirstBytes | ClientHelloReader | RequestHeadReader | undefined = undefined;
+  /** What the first bytes were told from: the next reader needs them too. */
+  #seen: Uint8Array = NOTHING;
+  #handshake: Handshake | undefined = undefined;
+  #proxied: ProxyHeader | undefined = undefined;
+  #hello: ClientHello | undefined = undefined;
+  #tls: OriginTls | undefined = undefined;
+  readonly peerAddress: string;
+  /** Whether it has said anything: what opens a port and closes it again only wants to know that it is open. */
+  #isHeard = false;
+
+  timerSlot: Timed["timerSlot"] = undefined;
+  timerNext: Timed | undefined = undefined;
+  timerPrevious: Timed | undefined = undefined;
+  timerTick = 0;
+
+  constructor(entrance: Entrance, connection: Connection) {
+    this.entrance = entrance;
+    this.#connection = connection;
+    this.peerAddress = connection.remoteAddress;
+    this.#own(connection);
+  }
+
+  /** Decides what is read first. Not part of the constructor: it may end here already. */
+  start(): void {
+    const { entrance } = this;
+    const { proxyProtocol } = entrance.config;
+    if (proxyProtocol === undefined) return this.#welcome();
+    if (!entrance.isTrusted(this.peerAddress)) {
+      if (proxyProtocol.mode === "optional") return this.#welcome();
+      return this.#refuse("wrong_protocol", "not from a network whose PROXY header is trusted");
+    }
+    entrance.wheel.set(this, PROXY_HEADER_TIMEOUT_MS);
+    if (proxyProtocol.mode === "required") this.#expectProxyHeader();
+    else this.#expect("first_bytes", new FirstBytes());
+  }
+
+  /** The client's own address, as far as it is known. */
+  get address(): string {
+    return this.#proxied?.source?.address ?? this.peerAddress;
+  }
+
+  /** Whoever it is, its deadline for TLS and WebSocket begins, and the listener's transports decide what is read first. */
+  #welcome(): void {
+    const { wheel, limits, accept } = this.entrance;
+    wheel.set(this, limits.handshakeTimeoutMs);
+    if (accept.length > 1) return this.#expect("first_bytes", new FirstBytes());
+    this.#begin(accept[0] as Transport);
+  }
+
+  #begin(transport: Transport): void {
+    if (transport === "mqtt") this.#enter("mqtt", NOTHING);
+    else if (transport === "ws") this.#expectUpgrade();
+    else this.#expect("hello", new ClientHelloReader());
+  }
+
+  #expect(stage: Stage, reader: ProxyHeaderReader | FirstBytes | ClientHelloReader | RequestHeadReader): void {
+    this.#stage = stage;
+    this.#reader = reader;
+  }
+
+  #expectProxyHeader(): void {
+    this.#expect("proxy_header", new ProxyHeaderReader());
+  }
+
+  #expectUpgrade(): void {
+    this.#expect("upgrade", new RequestHeadReader());
+  }
+
+  read(chunk: Uint8Array): void {
+    this.#isHeard = true;
+    switch (this.#stage) {
+      case "proxy_header": return this.#readProxyHeader(chunk);
+      case "first_bytes": return this.#readFirstBytes(chunk);
+      case "hello": return this.#readHello(chunk);
+      case "inner_bytes": return this.#readInnerBytes(chunk);
+      case "upgrade": return this.#readUpgrade(chunk);
+    }
+  }
+
+  #readProxyHeader(chunk: Uint8Array): void {
+    const answer = (this.#reader as ProxyHeaderReader).push(chunk);
+    if (answer === undefined) return;
+    if ("refused" in answer) return this.#refuse("wrong_protocol", `PROXY header: ${answer.refused}`);
+    this.#proxied = answer.header;
+    this.#seen = NOTHING;
+    this.#welcome();
+    this.#again(answer.rest);
+  }
+
+  #readFirstBytes(chunk: Uint8Array): void {
+    const kind = this.#kindOf(chunk);
+    if (kind === undefined) return;
+    const bytes = this.#seen;
+    this.#seen = NOTHING;
+    const { accept, config } = this.entrance;
+    if (kind === "proxy" && config.proxyProtocol !== undefined && this.#proxied === undefined && this.entrance.isTrusted(this.peerAddress)) {
+      this.#expectProxyHeader();
+      return this.#again(bytes);
+    }
+    if (this.entrance.isTrusted(this.peerAddress)) this.entrance.wheel.set(this, this.entrance.limits.handshakeTimeoutMs);
+    const transport = accept.find((each) => FIRST[each] === kind);
+    if (transport === undefined) return this.#refuseKind(kind);
+    this.#begin(transport);
+    this.#again(bytes);
+  }
+
+  #readInnerBytes(chunk: Uint8Array): void {
+    const kind = this.#kindOf(chunk);
+    if (kind === undefined) return;
+    const bytes = this.#seen;
+    this.#seen = NOTHING;
+    if (kind === "http") {
+      this.#expectUpgrade();
+      return this.#again(bytes);
+    }
+    // Whatever it is, the session says what is wrong with it.
+    this.#enter("mqtts", bytes);
+  }
+
+  #kindOf(chunk: Uint8Array): FirstBytesKind | undefined {
+    this.#seen = this.#seen.length === 0 ? chunk : concat(this.#seen, chunk);
+    return (this.#reader as FirstBytes).push(chunk);
+  }
+
+  #readHello(chunk: Uint8Array): void {
+    const answer = (this.#reader as ClientHelloReader).push(chunk);
+    if (answer === undefined) return;
+    if ("refused" in answer) {
+      const kind = new FirstBytes().push(answer.bytes);
+      return kind === "tls" || kind === undefined ? this.#refuse("handshake_failed", `TLS: ${answer.refused}`) : this.#refuseKind(kind);
+    }
+    this.#hello = answer;
+    const { certificates } = this.entrance;
+    if (certificates === undefined) return this.#passThrough(answer);
+    this.#stage = "handshake";
+    this.#reader = undefined;
+    this.#handshake = this.entrance.runtime.secureServer(this.#connection, answer.bytes, certificates.choose(answer.serverName), this);
+  }
+
+  secured(connection: Connection, facts: TlsFacts): void {
+    this.#handshake = undefined;
+    if (this.#stage !== "handshake") return connection.reset();
+    this.#own(connection);
+    const { version, alpn, certificate } = facts;
+    this.#tls = { version, alpn, serverName: this.#hello?.serverName, certificate: certificate && readCertificateFacts(certificate) };
+    const secure = this.entrance.accept.filter((transport) => transport === "mqtts" || transport === "wss");
+    if (secure.length > 1) this.#expect("inner_bytes", new FirstBytes());
+    else if (secure[0] === "wss") this.#expectUpgrade();
+    else this.#enter("mqtts", NOTHING);
+  }
+
+  /** The handshake. */
+  failed(error: NetworkError): void {
+    this.#handshake = undefined;
+    this.#leave("handshake_failed", error.message);
+  }
+
+  #passThrough(hello: ClientHello): void {
+    const { serverName, alpn } = hello;
+    this.#leaveWheel();
+    const tls = { version: undefined, serverName, alpn: alpn[0], certificate: undefined } as const;
+    this.entrance.tunnel(this, this.#connection, { origin: this.#originOf("mqtts", tls), hello: hello.bytes, offered: alpn });
+  }
+
+  #readUpgrade(chunk: Uint8Array): void {
+    const head = (this.#reader as RequestHeadReader).push(chunk);
+    if (head === undefined) return;
+    const answer = answerUpgrade(head, this.entrance.upgradeRules);
+    this.#connection.write(answer.bytes);
+    if (!answer.accepted) {
+      this.#connection.end();
+      return this.#linger(answer.reason);
+    }
+    const socket = new WebSocketConnection(this.#connection, this.entrance.webSocket);
+    this.#leaveWheel();
+    this.entrance.admitSession(this, socket, this.#originOf(this.#tls === undefined ? "ws" : "wss", this.#tls));
+    socket.start(answer.rest);
+  }
+
+  #enter(transport: Transport, bytes: Uint8Array): void {
+    const connection = this.#connection;
+    this.#leaveWheel();
+    this.entrance.admitSession(this, connection, this.#originOf(transport, this.#tls));
+    if (bytes.length > 0) connection.handler.data(connection, bytes);
+  }
+
+  #originOf(transport: Transport, tls: OriginTls | undefined): Origin {
+    const source = this.#proxied?.source;
+    return {
+      transport,
+      address: source?.address ?? this.peerAddress,
+      port: source?.port ?? this.#connection.remotePort,
+      proxyAddress: source && this.peerAddress,
+      tls: tls ?? (this.#proxied && toldTls(this.#proxied)),
+    };
+  }
+
+  #again(bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.#stage === "leaving") return;
+    if (this.#stage === "done") this.#connection.handler.data(this.#connection, bytes);
+    else this.read(bytes);
+  }
+
+  #refuseKind(kind: FirstBytesKind): void {
+    const { accept } = this.entrance;
+    this.#refuse("wrong_protocol", `${WRONG[kind]} on a listener for ${accept.join(", ")}`);
+  }
+
+  #refuse(code: FaultCode, why: string): void {
+    const connection = this.#connection;
+    connection.handler = GONE;
+    this.#leave(code, why);
+    connection.reset();
+  }
+
+  /** A refusal in HTTP's words was sent: the client has a moment to read it. */
+  #linger(why: string): void {
+    this.#stage = "leaving";
+    this.entrance.refused(this, "wrong_protocol", why);
+    this.entrance.wheel.set(this, LINGER_MS);
+  }
+
+  /** The connection is gone, or about to be. */
+  #leave(code: FaultCode, why: string): void {
+    if (this.#stage === "done") return;
+    const wasLeaving = this.#stage === "leaving";
+    this.#leaveWheel();
+    if (!wasLeaving && (this.#isHeard || code !== "client_lost")) this.entrance.refused(this, code, why);
+    this.entrance.forget(this);
+  }
+
+  #leaveWheel(): void {
+    this.#stage = "done";
+    this.#reader = undefined;
+    this.entrance.wheel.clear(this);
+  }
+
+  gone(error: NetworkError | undefined): void {
+    this.#leave("client_lost", error?.message ?? "closed by the client before the handshake was over");
+  }
+
+  peerEnded(): void {
+    if (this.#stage === "leaving") return;
+    this.#refuse("client_lost", "closed by the client before the handshake was over");
+  }
+
+  expired(): void {
+    if (this.#stage === "leaving") {
+      this.#connection.handler = GONE;
+      this.#connection.reset();
+      return this.#leave("connect_timeout", "");
+    }
+    this.abandon("connect_timeout", this.#stage === "proxy_header" ? "no whole PROXY header in time" : "the handshake took too long");
+  }
+
+  abandon(code: FaultCode, why: string): void {
+    this.#handshake?.cancel();
+    if (this.#handshake === undefined) return this.#refuse(code, why);
+    this.#handshake = undefined;
+    this.#leave(code, why);
+  }
+
+  #own(connection: Connection): void {
+    this.#connection = connection;
+    connection.owner = this;
+    connection.handler = ARRIVING;
+  }
+}
+
+/** What a trusted proxy tells of the TLS that it took off. */
+function toldTls({ authority, alpn, tls }: ProxyHeader): OriginTls | undefined {
+  if (tls === undefined) return undefined;
+  const commonName = tls.verified ? tls.clientCommonName : undefined;
+  const certificate = commonName === undefined ? undefined : { commonName, names: { dns: [], email: [], uri: [], ip: [] }, fingerprint: undefined };
+  return { version: tls.version, serverName: authority, alpn, certificate };
+}
+
+const NOTHING = new Uint8Array(0);
+/** What the first bytes of each transport look like. */
+const FIRST: Readonly<Record<Transport, FirstBytesKind>> = { mqtt: "mqtt", ws: "http", mqtts: "tls", wss: "tls" };
+
+function concat(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(left.length + right.length);
+  bytes.set(left);
+  bytes.set(right, left.length);
+  return bytes;
+}
+
+const arrivalOf = (connection: Connection) => connection.owner as Arrival;
+
+const ARRIVING: ConnectionHandler = {
+  data: (connection, chunk) => arrivalOf(connection).read(chunk),
+  drain: () => {},
+  end: (connection) => arrivalOf(connection).peerEnded(),
+  close: (connection, error) => arrivalOf(connection).gone(error),
+};
+
+const GONE: ConnectionHandler = { data: () => {}, drain: () => {}, end: () => {}, close: () => {} };

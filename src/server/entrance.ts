@@ -1,0 +1,106 @@
+import type { Limits, ListenerConfig, Transport } from "../config/types.ts";
+import { includesAddress, parseNetwork, type Network } from "../lib/network.ts";
+import type { TimerWheel } from "../lib/timer_wheel.ts";
+import type { FaultCode } from "../mqtt/fault.ts";
+import type { Connection, Runtime } from "../runtime/types.ts";
+import type { SessionContext } from "../session/context.ts";
+import type { Origin } from "../session/origin.ts";
+import { Session } from "../session/session.ts";
+import type { UpgradeRules } from "../transport/websocket/server_upgrade.ts";
+import type { WebSocketSettings } from "../transport/websocket/settings.ts";
+import { Arrival } from "./arrival.ts";
+import type { CertificateStore } from "./certificate_store.ts";
+
+/** What an entrance tells the server. */
+export interface EntranceOwner {
+  readonly runtime: Runtime;
+  readonly wheel: TimerWheel;
+  readonly limits: Limits;
+  arrived(arrival: Arrival): void;
+  left(arrival: Arrival): void;
+  refused(entrance: Entrance, arrival: Arrival, code: FaultCode, why: string): void;
+  began(session: Session): void;
+  passThrough(entrance: Entrance, connection: Connection, begin: PassThrough): void;
+}
+
+/** A client whose TLS the broker shall do. */
+export interface PassThrough {
+  readonly origin: Origin;
+  /** All that was read of it. */
+  readonly hello: Uint8Array;
+  /** The protocols (ALPN) that it offers. */
+  readonly offered: readonly string[];
+}
+
+/** One listener: what its clients have to go through, and where they come in. */
+export class Entrance {
+  readonly config: ListenerConfig;
+  readonly context: SessionContext;
+  /** undefined: no TLS, or TLS that is passed through. */
+  readonly certificates: CertificateStore | undefined;
+  readonly accept: readonly Transport[];
+  readonly upgradeRules: UpgradeRules;
+  readonly webSocket: WebSocketSettings;
+  readonly #owner: EntranceOwner;
+  readonly #trusted: readonly Network[];
+  readonly #isPlain: boolean;
+
+  constructor(owner: EntranceOwner, config: ListenerConfig, context: SessionContext, certificates: CertificateStore | undefined) {
+    this.#owner = owner;
+    this.config = config;
+    this.context = context;
+    this.certificates = certificates;
+    this.accept = config.accept ?? [config.scheme as Transport];
+    const { path = "/mqtt", protocols = [], origins } = config.websocket ?? {};
+    this.upgradeRules = { path, protocols, origins };
+    this.webSocket = { role: "server", wheel: owner.wheel };
+    this.#trusted = (config.proxyProtocol?.from ?? []).map((network) => parseNetwork(network) as Network);
+    this.#isPlain = config.scheme === "mqtt" && config.proxyProtocol === undefined;
+  }
+
+  get runtime(): Runtime {
+    return this.#owner.runtime;
+  }
+
+  get wheel(): TimerWheel {
+    return this.#owner.wheel;
+  }
+
+  get limits(): Limits {
+    return this.#owner.limits;
+  }
+
+  accepted(connection: Connection): void {
+    if (this.#isPlain) this.#owner.began(new Session(this.context, connection));
+    else this.#arrive(new Arrival(this, connection));
+  }
+
+  #arrive(arrival: Arrival): void {
+    this.#owner.arrived(arrival);
+    arrival.start();
+  }
+
+  /** Whether a PROXY header of this peer is believed. */
+  isTrusted(address: string): boolean {
+    return includesAddress(this.#trusted, address);
+  }
+
+  /** The client is through: its session begins. */
+  admitSession(arrival: Arrival, connection: Connection, origin: Origin): void {
+    this.#owner.left(arrival);
+    this.#owner.began(new Session(this.context, connection, origin));
+  }
+
+  tunnel(arrival: Arrival, connection: Connection, begin: PassThrough): void {
+    this.#owner.left(arrival);
+    this.#owner.passThrough(this, connection, begin);
+  }
+
+  refused(arrival: Arrival, code: FaultCode, why: string): void {
+    this.#owner.refused(this, arrival, code, why);
+  }
+
+  forget(arrival: Arrival): void {
+    this.#owner.left(arrival);
+  }
+}
