@@ -4,6 +4,7 @@ import type { ConfigProblem } from "./config/problem.ts";
 import { resolveConfiguration } from "./config/resolve.ts";
 import type { ConfigInput } from "./config/schema.ts";
 import { createLog, type Log } from "./observe/log.ts";
+import { withAutoCertificates } from "./server/auto_tls.ts";
 import { createProxyServer } from "./server/proxy.ts";
 import type { SessionEnd, SessionInfo } from "./server/report.ts";
 import type { BrokerAnswer, ListeningAddress } from "./server/types.ts";
@@ -24,6 +25,8 @@ export interface Proxy {
   /** What accepts: with `listen = "mqtt://127.0.0.1:0"` this tells the port. */
   readonly addresses: readonly ListeningAddress[];
   readonly sessionCount: number;
+  /** Clients turned away since the start, by the code of the reason (`reason` in the log). */
+  readonly refusals: ReadonlyMap<string, number>;
   /** Dials each broker once and hangs up. */
   probe(): Promise<BrokerAnswer[]>;
   /** Graceful: no new clients, MQTT 5 clients are told, the rest have `drain_timeout` to end. */
@@ -53,7 +56,9 @@ const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, isOn: () => 
 export async function createProxy(input: ConfigInput, events: ProxyEvents = {}): Promise<Proxy> {
   const resolved = resolveConfiguration(input);
   if (resolved.problems) throw new ConfigurationError(resolved.problems);
-  const read = await readMaterial(resolved.configuration, runtime.system);
+  const auto = await withAutoCertificates(resolved.configuration, runtime.system);
+  if ("reason" in auto) throw new ConfigurationError([{ place: "configuration", path: ["listeners"], reason: auto.reason, suggestion: auto.suggestion, exit: 78 }]);
+  const read = await readMaterial(auto.configuration, runtime.system);
   if (read.problems) throw new ConfigurationError(read.problems);
   const { configuration, material } = read;
   const log = events.log ?? (input.log === undefined ? SILENT : createLog(configuration.log, runtime.system));

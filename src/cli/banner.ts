@@ -1,6 +1,5 @@
 import type { Configuration } from "../config/types.ts";
 import type { Paint } from "../lib/color.ts";
-import { hostAndPort } from "../runtime/address.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { BrokerAnswer, ListeningAddress, ProxyServer } from "../server/types.ts";
 import { reasonOf } from "./report.ts";
@@ -8,10 +7,10 @@ import { VERSION } from "./version.ts";
 
 /** What accepts: known as soon as the listeners are open. */
 export function bannerHead({ addresses }: ProxyServer, runtime: Runtime, paint: Paint): string {
-  const lines = addresses.map(({ name, scheme, host, port, pool }, index) => {
-    const url = paint("bold", `${scheme}://${hostAndPort(host, port)}`);
+  const lines = addresses.map(({ name, url: plainUrl, host, unixPath, pool }, index) => {
+    const url = paint("bold", plainUrl);
     const given = name.includes("://") ? "" : `  ${name}`;
-    return row(index, "accepts", `${url}${host === undefined ? " (every address)" : ""} → pool ${pool}${given}`, paint);
+    return row(index, "accepts", `${url}${host === undefined && unixPath === undefined ? " (every address)" : ""} → pool ${pool}${given}`, paint);
   });
   return [`${paint("bold", `sluice ${VERSION}`)} on ${runtime.name} ${runtime.version}`, ...lines].join("\n");
 }
@@ -27,11 +26,14 @@ export function bannerBrokers({ addresses }: ProxyServer, configuration: Configu
   return [...brokers, ...(first ? tryIt(first, configuration, paint) : [])].join("\n");
 }
 
-function tryIt({ name, scheme, host, port }: ListeningAddress, configuration: Configuration, paint: Paint): string[] {
-  const certFile = configuration.listeners.find((listener) => listener.name === name)?.tls?.certFile;
-  // Right for a certificate that signed itself; who has an authority knows its file.
-  const trust = scheme === "mqtts" && certFile !== undefined ? ` --cafile ${certFile}` : "";
-  const target = `-h ${host ?? "localhost"} -p ${port}${trust}`;
+function tryIt({ name, url, scheme, host, port, unixPath }: ListeningAddress, configuration: Configuration, paint: Paint): string[] {
+  const tls = configuration.listeners.find((listener) => listener.name === name)?.tls;
+  if (tls === "passthrough") return [];
+  if (scheme === "ws" || scheme === "wss") return [row(0, "try", `MQTT.js: mqtt.connect(${JSON.stringify(host === undefined ? url.replace("://:", "://localhost:") : url)})`, paint)];
+  // The authority's file; or the certificate itself, which is right for one that signed itself.
+  const caFile = tls?.authorityFile ?? tls?.certificates[0]?.certFile;
+  const trust = caFile === undefined || scheme === "any" ? "" : ` --cafile ${caFile}`;
+  const target = unixPath === undefined ? `-h ${host ?? "localhost"} -p ${port}${trust}` : `--unix ${unixPath}`;
   return [
     row(0, "try", `mosquitto_sub ${target} -t 'try/#' -v`, paint),
     row(1, "", `mosquitto_pub ${target} -t try/sluice -m hello`, paint),

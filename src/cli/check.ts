@@ -1,8 +1,11 @@
 import type { Loaded } from "../config/load.ts";
-import type { Material } from "../config/types.ts";
+import { placeOf } from "../config/address.ts";
+import type { CertificateMaterial, ListenerConfig, Material } from "../config/types.ts";
 import { createLog } from "../observe/log.ts";
-import { hostAndPort } from "../runtime/address.ts";
-import type { Listener, NetworkError } from "../runtime/types.ts";
+import type { Listener, NetworkError, Runtime } from "../runtime/types.ts";
+import { wantsCertificate } from "../server/auto_tls.ts";
+import { stateDirectory } from "../transport/certificates/state_directory.ts";
+import { listenOptions, tlsOptions } from "../server/listen_options.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
 import { lacksTlsBackPressure, load, material, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
@@ -21,6 +24,9 @@ export async function check(context: Context): Promise<number> {
     if (tls.insecure) reporter.warning(`the certificates of the brokers in pool "${name}" are not verified`);
   }
 
+  for (const { name } of read.configuration.listeners.filter(wantsCertificate)) {
+    reporter.line(`listener "${name}" gets its certificate from the local authority in ${await stateDirectory(runtime.system)}, made at the start if there is none`);
+  }
   const refused = await tryListeners(context, loaded, read.material);
   const log = createLog(read.configuration.log, runtime.system);
   const server = context.createServer({ runtime, configuration: read.configuration, material: read.material, log });
@@ -37,16 +43,32 @@ export async function check(context: Context): Promise<number> {
 async function tryListeners({ runtime, reporter }: Context, loaded: Loaded, { listeners }: Material): Promise<number> {
   let refused = 0;
   const opened: Listener[] = [];
-  for (const { name, host, port } of loaded.configuration.listeners) {
-    const tls = listeners.get(name);
-    const options = { ...(host !== undefined && { host }), ...(tls && { tls }), port, handshakeTimeoutMs: loaded.configuration.limits.handshakeTimeoutMs };
-    try {
-      opened.push(await runtime.listen(options, { admit: () => false, accept: () => {}, abandoned: () => {} }));
-    } catch (error) {
-      refused++;
-      reporter.problem(await listenProblem(loaded, "check", { listener: name, address: hostAndPort(host, port), error: error as NetworkError }));
-    }
+  for (const config of loaded.configuration.listeners) {
+    const error = await tryTls(runtime, config, listeners.get(config.name) ?? []) ?? await tryListener(runtime, config, opened);
+    if (error === undefined) continue;
+    refused++;
+    reporter.problem(await listenProblem(loaded, "check", { listener: config.name, address: placeOf(config), error }));
   }
   await Promise.all(opened.map((listener) => listener.close()));
   return refused;
+}
+
+async function tryListener(runtime: Runtime, config: ListenerConfig, opened: Listener[]): Promise<NetworkError | undefined> {
+  const options = listenOptions(config, runtime.system);
+  if ("code" in options) return options;
+  try {
+    opened.push(await runtime.listen(options, { admit: () => false, accept: () => {}, abandoned: () => {} }));
+    return undefined;
+  } catch (error) {
+    return error as NetworkError;
+  }
+}
+
+async function tryTls(runtime: Runtime, { tls }: ListenerConfig, materials: readonly CertificateMaterial[]): Promise<NetworkError | undefined> {
+  if (tls === undefined || tls === "passthrough") return undefined;
+  for (const material of materials) {
+    const context = await runtime.createTlsContext(tlsOptions(tls, material));
+    if ("code" in context) return context;
+  }
+  return undefined;
 }

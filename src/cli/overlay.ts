@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { FlagPlaces } from "../config/load.ts";
+import { DEFAULT_LISTENERS } from "../config/schema.ts";
 import { pathText, type ConfigProblem, type KeyPath } from "../config/problem.ts";
 import { printable } from "../lib/text.ts";
 import { usage, type CommandLine } from "./arguments.ts";
@@ -19,7 +20,7 @@ export interface Overlay {
 /** Lays the flags over the document, in place: a flag wins over its key. */
 export function overlayFlags(options: CommandLine["options"], brokers: readonly string[], document: Table): FlagPlaces | ConfigProblem {
   const overlay: Overlay = { options, brokers, document, places: new Map() };
-  const problem = overlayLog(overlay) ?? overlayListeners(overlay) ?? overlayCertificate(overlay) ?? overlayPool(overlay);
+  const problem = overlayLog(overlay) ?? overlayListeners(overlay) ?? overlayListenerTls(overlay) ?? overlayTrust(overlay) ?? overlayPool(overlay);
   return problem ?? overlay.places;
 }
 
@@ -43,25 +44,51 @@ function overlayListeners({ options, document, places }: Overlay): undefined {
   listen.values.forEach((_, index) => places.set(`listeners[${index}]`, listen.spelling));
 }
 
-/** --cert and --key go to every mqtts listener. */
-function overlayCertificate(overlay: Overlay): ConfigProblem | undefined {
-  const flag = overlay.options.get("cert") ?? overlay.options.get("key");
+/** --cert, --key, --tls and --client-ca go to every listener that speaks TLS. */
+function overlayListenerTls(overlay: Overlay): ConfigProblem | undefined {
+  const { options, document, places } = overlay;
+  const flag = options.get("tls") ?? options.get("cert") ?? options.get("key") ?? options.get("client-ca");
   if (!flag) return undefined;
-  const listeners = overlay.document["listeners"];
+  const pair = options.get("cert") ?? options.get("key");
+  const how = options.get("tls");
+  if (pair && how) return usage(flag.spelling, `${flag.spelling} and ${pair.spelling} contradict each other: expected one of them`);
+  if (how && how.values[0] !== "auto" && how.values[0] !== "passthrough") return usage(how.spelling, `cannot use ${JSON.stringify(printable(how.values[0] ?? ""))} as ${how.spelling}: expected auto or passthrough`);
   let used = 0;
-  for (const [index, listener] of Array.isArray(listeners) ? listeners.entries() : []) {
-    if (!isTable(listener) || !/^mqtts:/i.test(String(listener["listen"]))) continue;
+  for (const [index, listener] of listenersOf(document)) {
+    if (!/^(mqtts|wss|any)[:+]/i.test(String(listener["listen"]))) continue;
     const path = ["listeners", index, "tls"];
-    overlay.places.set(pathText(path), flag.spelling);
+    places.set(pathText(path), flag.spelling);
+    if (how?.values[0] === "auto") set(overlay, path, "auto", "tls", true);
+    else if (how) set(overlay, ["listeners", index], "tls", "tls");
     set(overlay, path, "cert", "cert", absolute(overlay, "cert"));
     set(overlay, path, "key", "key", absolute(overlay, "key"));
+    set(overlay, path, "ca", "client-ca", absolute(overlay, "client-ca"));
     const { tls } = listener;
-    const missing = isTable(tls) ? (["cert", "key"] as const).find((name) => tls[name] === undefined) : undefined;
+    const missing = pair && isTable(tls) ? (["cert", "key"] as const).find((name) => tls[name] === undefined) : undefined;
     if (missing) return usage(flag.spelling, `${flag.spelling} is given without --${missing}`, `add --${missing} <file>`);
     used++;
   }
-  return used > 0 ? undefined : usage(flag.spelling, `${flag.spelling} has no effect: expected an mqtts:// listener`, "add --listen mqtts://:8883");
+  return used > 0 ? undefined : usage(flag.spelling, `${flag.spelling} has no effect: expected an mqtts://, wss:// or any:// listener`, "add --listen mqtts://:8883");
 }
+
+/** --trust-proxy goes to every listener; one that the file does not give is made. */
+function overlayTrust(overlay: Overlay): undefined {
+  const trusted = overlay.options.get("trust-proxy");
+  if (!trusted) return;
+  overlay.document["listeners"] ??= DEFAULT_LISTENERS.map((listener) => ({ ...listener }));
+  for (const [index] of listenersOf(overlay.document)) {
+    const path = ["listeners", index, "proxy_protocol"];
+    overlay.places.set(pathText(path), trusted.spelling);
+    set(overlay, path, "from", "trust-proxy", trusted.values);
+  }
+}
+
+function listenersOf(document: Table): [number, Table][] {
+  const { listeners } = document;
+  return Array.isArray(listeners) ? [...listeners.entries()].filter((entry): entry is [number, Table] => isTable(entry[1])) : [];
+}
+
+const POOL_FLAGS = ["balance", "ca", "insecure", "broker-cert", "broker-key", "send-proxy", "via"] as const;
 
 function overlayPool(overlay: Overlay): ConfigProblem | undefined {
   const pools = overlay.document["pools"];
@@ -74,15 +101,19 @@ function overlayPool(overlay: Overlay): ConfigProblem | undefined {
     tableAt(overlay.document, path)["brokers"] = brokers;
     overlay.places.set(pathText([...path, "brokers"]), to?.spelling ?? "command line");
   }
-  const flag = overlay.options.get("balance") ?? overlay.options.get("ca") ?? overlay.options.get("insecure");
+  const flag = POOL_FLAGS.map((name) => overlay.options.get(name)).find((option) => option !== undefined);
   if (flag && brokers.length === 0 && names.length > 1 && !names.includes("default")) {
     const reason = `cannot tell which pool ${flag.spelling} is for: there are several pools (${names.join(", ")}), and none is called "default"`;
     return usage(flag.spelling, printable(reason), `write it into the file, such as under [${pathText(["pools", names[0]!])}]`);
   }
   set(overlay, path, "balance", "balance");
-  const tls = overlay.options.get("ca") ?? overlay.options.get("insecure");
+  set(overlay, path, "proxy_protocol", "send-proxy");
+  set(overlay, path, "via", "via");
+  const tls = (["ca", "insecure", "broker-cert", "broker-key"] as const).map((name) => overlay.options.get(name)).find((option) => option !== undefined);
   if (tls) overlay.places.set(pathText([...path, "tls"]), tls.spelling);
   set(overlay, [...path, "tls"], "ca", "ca", absolute(overlay, "ca"));
+  set(overlay, [...path, "tls"], "cert", "broker-cert", absolute(overlay, "broker-cert"));
+  set(overlay, [...path, "tls"], "key", "broker-key", absolute(overlay, "broker-key"));
   if (overlay.options.has("insecure")) set(overlay, [...path, "tls"], "insecure", "insecure", true);
   return undefined;
 }

@@ -4,6 +4,7 @@ import type { ConfigProblem } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
 import type { Configuration, Material, Scheme } from "../config/types.ts";
 import type { Runtime } from "../runtime/types.ts";
+import { wantsCertificate, withAutoCertificates, type WithCertificates } from "../server/auto_tls.ts";
 import type { ProxyServer } from "../server/types.ts";
 import { usage, type CommandLine } from "./arguments.ts";
 import { overlayFlags } from "./overlay.ts";
@@ -46,9 +47,20 @@ function noBroker({ command }: CommandLine): ConfigProblem {
 }
 
 /** The configuration's files, with problems at the places where the files are named. */
-export async function material(loaded: Loaded, runtime: Runtime): Promise<ReadMaterial | readonly ConfigProblem[]> {
-  const read = await readMaterial(loaded.configuration, runtime.system);
+export async function material(loaded: Loaded, runtime: Runtime, configuration = loaded.configuration): Promise<ReadMaterial | readonly ConfigProblem[]> {
+  const read = await readMaterial(configuration, runtime.system);
   return read.problems ? loaded.locate(read.problems) : read;
+}
+
+/** The same, with the certificates of tls = "auto", which are made now if they are missing. */
+export async function materialWithAuto(loaded: Loaded, runtime: Runtime): Promise<(ReadMaterial & { readonly authority: WithCertificates }) | readonly ConfigProblem[]> {
+  const authority = await withAutoCertificates(loaded.configuration, runtime.system);
+  if ("reason" in authority) {
+    const index = loaded.configuration.listeners.findIndex(wantsCertificate);
+    return loaded.locate([{ place: "configuration", path: ["listeners", index, "tls"], reason: authority.reason, suggestion: authority.suggestion, exit: 78 }]);
+  }
+  const read = await material(loaded, runtime, authority.configuration);
+  return "material" in read ? { ...read, warnings: [...authority.warnings, ...read.warnings], authority } : read;
 }
 
 export const TLS_WITHOUT_BACK_PRESSURE =
@@ -57,6 +69,6 @@ export const TLS_WITHOUT_BACK_PRESSURE =
 
 /** Whether TLS is asked of a runtime that cannot stop reading it. */
 export function lacksTlsBackPressure({ capabilities }: Runtime, { listeners, pools }: Configuration): boolean {
-  const isSecure = ({ scheme }: { readonly scheme: Scheme }) => scheme === "mqtts";
-  return !capabilities.tlsBackPressure && (listeners.some(isSecure) || pools.some(({ brokers }) => brokers.some(isSecure)));
+  const isSecure = ({ scheme }: { readonly scheme: Scheme }) => scheme === "mqtts" || scheme === "wss";
+  return !capabilities.tlsBackPressure && (listeners.some(({ tls }) => typeof tls === "object") || pools.some(({ brokers }) => brokers.some(isSecure)));
 }

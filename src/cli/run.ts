@@ -2,13 +2,12 @@ import { printToml } from "../config/print.ts";
 import { EVENTS } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { ReadMaterial } from "../config/material.ts";
-import { hostAndPort } from "../runtime/address.ts";
 import type { System } from "../runtime/types.ts";
 import type { ListeningAddress, ProxyServer } from "../server/types.ts";
 import { bannerBrokers, bannerHead } from "./banner.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
-import { lacksTlsBackPressure, load, material, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
+import { lacksTlsBackPressure, load, materialWithAuto, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
 import { reasonOf, reportAll } from "./report.ts";
 
 /** The proxy, from the command line to the end of the last session. */
@@ -21,7 +20,7 @@ export async function run(context: Context): Promise<number> {
     system.writeOut(printToml(loaded.document));
     return EXIT.ok;
   }
-  const read = await material(loaded, runtime);
+  const read = await materialWithAuto(loaded, runtime);
   if (!("material" in read)) return reportAll(reporter, read);
 
   const { configuration } = read;
@@ -35,6 +34,8 @@ export async function run(context: Context): Promise<number> {
     return EXIT.system;
   }
   const stopped = stopOnSignal(system, server, log);
+  const { authorityFile, created } = read.authority;
+  if (authorityFile !== undefined) tellAuthority(log, authorityFile, created);
   const showsBanner = system.errorIsTerminal && !line.options.has("quiet");
   if (showsBanner) reporter.line(bannerHead(server, runtime, reporter.paint));
   else for (const address of server.addresses) logListener(log, address);
@@ -60,8 +61,14 @@ function warn(log: Log, { runtime, reporter }: Context, { warnings, configuratio
   }
 }
 
-function logListener(log: Log, { name, scheme, host, port, pool }: ListeningAddress): void {
-  log.info(EVENTS.listenerStart, `accepting on ${scheme}://${hostAndPort(host, port)}`, { listener: name, pool, port });
+/** Whoever connects has to trust it, so it is told at every start. */
+function tellAuthority(log: Log, file: string, created: boolean): void {
+  const text = created ? `made a local authority: clients must trust ${file}` : `the certificate is from the local authority: clients must trust ${file}`;
+  log.info(EVENTS.certificateAuthority, text, { file });
+}
+
+function logListener(log: Log, { name, url, port, pool }: ListeningAddress): void {
+  log.info(EVENTS.listenerStart, `accepting on ${url}`, { listener: name, pool, port });
 }
 
 /** Fulfilled when the server has stopped: the first signal asks it to, the second insists. */

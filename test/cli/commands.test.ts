@@ -100,9 +100,9 @@ describe("sluice check", () => {
   });
 
   test("takes the flags of run", async () => {
-    const { code, listened } = await play(["check", "--to", "b", ...tlsFlags]);
+    const { code, contexts } = await play(["check", "--to", "b", ...tlsFlags]);
     assert.equal(code, 0);
-    assert.match(listened[0]?.tls?.cert ?? "", /CERTIFICATE/);
+    assert.match(contexts[0]?.cert ?? "", /CERTIFICATE/);
   });
 
   test("every listener is open until all are, as with run: two of one address are found out", async () => {

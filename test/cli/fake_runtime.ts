@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { Context, ServerOptions } from "../../src/cli/prepare.ts";
+import { urlOf } from "../../src/config/address.ts";
 import { dispatch } from "../../src/cli/dispatch.ts";
-import type { FileError, ListenOptions, NetworkError, Runtime, System } from "../../src/runtime/types.ts";
+import type { FileError, ListenOptions, NetworkError, Runtime, ServerTlsOptions, System } from "../../src/runtime/types.ts";
 import type { BrokerAnswer, ListenFailure, ProxyServer } from "../../src/server/types.ts";
 import { filesWith } from "../config/files.ts";
 
@@ -25,13 +27,14 @@ export interface Stage {
   readonly error: string[];
   readonly calls: string[];
   readonly listened: ListenOptions[];
+  readonly contexts: ServerTlsOptions[];
   options: ServerOptions | undefined;
   readonly signals: EventEmitter;
 }
 
 /** The program on a machine made of memory: its exit code, and all that it said and did. */
 export async function play(words: readonly string[], scene: Scene = {}): Promise<Stage & { code: number }> {
-  const stage: Stage = { out: [], error: [], calls: [], listened: [], options: undefined, signals: new EventEmitter() };
+  const stage: Stage = { out: [], error: [], calls: [], listened: [], contexts: [], options: undefined, signals: new EventEmitter() };
   const createServer: Context["createServer"] = (options) => {
     stage.options = options;
     return fakeServer(options, scene, stage);
@@ -44,6 +47,7 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
   const system: System = {
     ...filesWith(scene.files ?? {}),
     arguments: words,
+    processId: 1,
     env: (name) => scene.variables?.[name],
     onSignal: (signal, callback) => {
       stage.signals.on(signal, callback);
@@ -67,6 +71,12 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
     capabilities: { tlsBackPressure: scene.tlsBackPressure ?? true },
     system,
     descriptorsDangling: 0,
+    createTlsContext: async (options) => {
+      stage.contexts.push(options);
+      return { options };
+    },
+    secureServer: () => assert.fail("a handshake that nobody asked for"),
+    secureClient: () => assert.fail("a handshake that nobody asked for"),
     connect: () => {
       throw new Error("a connection that nobody asked for");
     },
@@ -93,8 +103,9 @@ function fakeServer({ configuration }: ServerOptions, scene: Scene, stage: Stage
       if (!scene.startFailure) setTimeout(() => scene.onStart ? scene.onStart(stage) : stage.signals.emit("SIGTERM"), 0);
       return scene.startFailure;
     },
-    addresses: configuration.listeners,
+    addresses: configuration.listeners.map((listener) => ({ ...listener, url: urlOf(listener) })),
     sessionCount: 0,
+    refusals: new Map(),
     async probe() {
       stage.calls.push("probe");
       return answers;

@@ -117,9 +117,9 @@ describe("a flag wins over its key", () => {
 describe("what flags may not say", () => {
   const refused: [words: string[], code: number, text: RegExp][] = [
     [[], 64, /command line: no broker.*\n.*sluice mqtt:\/\/10\.0\.0\.5/],
-    [["b", "-l", "ws://:1"], 64, /error: -l: cannot use "ws:\/\/:1" as listeners\[0\]\.listen: expected mqtt:\/\/ or mqtts:\/\//],
+    [["b", "-l", "amqp://:1"], 64, /error: -l: cannot use "amqp:\/\/:1" as listeners\[0\]\.listen: expected mqtt:\/\/, mqtts:\/\//],
     [["b", "-l", "mqtts://:1"], 64, /-l: listener "mqtts:\/\/:1" has no certificate/],
-    [["b", "--cert", "c", "--key", "k"], 64, /--cert: --cert has no effect: expected an mqtts:\/\/ listener/],
+    [["b", "--cert", "c", "--key", "k"], 64, /--cert: --cert has no effect: expected an mqtts:\/\/, wss:\/\/ or any:\/\/ listener/],
     [["b", "-l", "mqtts://:1", "--cert", "c"], 64, /--cert: .* without --key\n +add --key <file>/],
     [["b", "-l", "mqtts://:1", "--key", "k"], 64, /--key: .* without --cert\n +add --cert <file>/],
     [["b", "--insecure"], 64, /--insecure: pools\.default\.tls has no effect/],

@@ -61,7 +61,9 @@ class RunningDemo {
       system: {
         arguments: [],
         env: () => undefined,
+        processId: 1,
         readFile: (path) => runtime.system.readFile(path),
+        fileStamp: (path) => runtime.system.fileStamp(path),
         onSignal: (signal, callback) => {
           this.#signals.set(signal, callback);
           return () => void this.#signals.delete(signal);
@@ -75,8 +77,11 @@ class RunningDemo {
         errorIsTerminal: false,
         outIsTerminal: false,
         exit: () => { throw new Error("the demo ended the process"); },
-      },
         machine: () => runtime.system.machine(),
+      },
+      createTlsContext: () => assert.fail("TLS, which nobody asked for"),
+      secureServer: () => assert.fail("TLS, which nobody asked for"),
+      secureClient: () => assert.fail("TLS, which nobody asked for"),
       async listen(options, handler): Promise<Listener> {
         assert.equal(options.host, "127.0.0.1");
         const listener = await runtime.listen(options, handler);
