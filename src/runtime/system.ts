@@ -3,6 +3,8 @@ import type { FileError, Signal, System } from "./types.ts";
 /** What differs between the runtimes: the ways to files and terminals, whose cost in memory differs most. */
 export interface SystemParts {
   readonly readFile: (path: string) => Promise<Uint8Array>;
+  /** Follows symbolic links. */
+  readonly stat: (path: string) => Promise<{ readonly ino: number; readonly size: number; readonly mtimeMs: number }>;
   readonly isTerminal: (descriptor: 1 | 2) => boolean;
   readonly writeError: (line: string) => void;
   /** The text of /proc/self/limits; empty where there is none. */
@@ -15,7 +17,9 @@ export function createSystem(parts: SystemParts): System {
     // Also in a compiled Bun executable, whose argv begins with "bun" and a path of its own.
     arguments: process.argv.slice(2),
     env: (name) => process.env[name],
+    processId: process.pid,
     readFile: (path) => parts.readFile(path).catch(fileError),
+    fileStamp: (path) => parts.stat(path).then(({ ino, size, mtimeMs }) => `${ino}:${size}:${mtimeMs}`, () => undefined),
     onSignal,
     now: () => performance.now(),
     wallClock: () => Date.now(),
@@ -31,10 +35,10 @@ export function createSystem(parts: SystemParts): System {
       return parts.isTerminal(1);
     },
     exit: (code) => process.exit(code),
+    machine: async () => (await import("./machine.ts")).machine,
   };
 }
 
-    machine: async () => (await import("./machine.ts")).machine,
 /** Why a file could not be read or written. */
 export function fileError(thrown: unknown): FileError {
   const { code, message } = thrown as { code?: string; message?: string };
@@ -47,9 +51,6 @@ export function fileError(thrown: unknown): FileError {
       return { code: "denied", message: "permission denied" };
     case "EISDIR":
       return { code: "not_a_file", message: "it is a directory" };
-    default:
-      return { code: "other", message: message ?? String(thrown) };
-  }
     case "EEXIST":
       return { code: "exists", message: "it exists already" };
     case "EROFS":
@@ -57,6 +58,9 @@ export function fileError(thrown: unknown): FileError {
     case "ENOSPC":
     case "EDQUOT":
       return { code: "other", message: "no space left" };
+    default:
+      return { code: "other", message: message ?? String(thrown) };
+  }
 }
 
 function onSignal(signal: Signal, callback: () => void): () => void {

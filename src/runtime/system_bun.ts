@@ -13,6 +13,7 @@ const [limits, outIsCharacterDevice, errorIsCharacterDevice] = await Promise.all
 
 export const system: System = createSystem({
   readFile: (path) => Bun.file(path).bytes(),
+  stat: (path) => Bun.file(path).stat(),
   isTerminal,
   writeError: errorIsCharacterDevice ? writeToTerminal : (line) => console.error(line),
   limits: () => limits,

@@ -223,8 +223,11 @@ export interface System {
   /** The words after the program's own name. */
   readonly arguments: readonly string[];
   env(name: string): string | undefined;
+  readonly processId: number;
   /** The whole file, or why not. Never throws. */
   readFile(path: string): Promise<Uint8Array | FileError>;
+  /** A text that differs when the file is another one or has changed, also behind a symbolic link; undefined when it cannot be seen. */
+  fileStamp(path: string): Promise<string | undefined>;
   /** Calls back on each arrival until the returned function is called. */
   onSignal(signal: Signal, callback: () => void): () => void;
   /** Monotonic milliseconds. */
