@@ -3,6 +3,7 @@
 
   bench/compare.py                                     dist/sluice beside what is installed of haproxy and nginx, and the floor
   bench/compare.py --tls --also node --also deno       TLS on the client side; the builds for Node and Deno in rows of their own
+  bench/compare.py --ws --only relay                   WebSocket on the client side, beside sluice itself without it; --tls --ws: wss
   bench/compare.py --also old='/tmp/sluice-before --listen mqtt://127.0.0.1:{listen} --to mqtt://127.0.0.1:{to}'
 
 Every proxy runs alone on CPU 0; the load generator and the sink broker share CPU 1. Rounds are interleaved, so a drift of
@@ -49,7 +50,6 @@ def build_tools(work):
 class Bench:
     def __init__(self, work, options, sink):
         self.work, self.options, self.sink = work, options, sink
-        self.tls = " -T" if options.tls else ""
         # a proxy holds two descriptors for each connection
         self.idle_count = max(100, min(4000, (raise_descriptor_limit() - 200) // 2))
 
@@ -61,42 +61,42 @@ class Bench:
         lines = ran.stdout.strip().splitlines()
         return json.loads(lines[-1]) if lines else {"error": ran.stderr[-300:]}
 
-    def load(self, workload, port, tls):
-        r = self.mqload(WORK[workload].format(d=self.options.seconds) + f" -p {port}{tls}")
+    def load(self, workload, port, flags):
+        r = self.mqload(WORK[workload].format(d=self.options.seconds) + f" -p {port}{flags}")
         if "done" not in r:
             raise RuntimeError(r["error"])
         return r
 
-    def measure(self, name, command, port, log):
+    def measure(self, command, port, flags, log):
         """One round of one proxy: started, warmed up, put through the workloads, ended."""
         process = spawn(command, 0, log)
         try:
             end = time.monotonic() + 10
             while time.monotonic() < end and process.poll() is None:
                 time.sleep(0.25)
-                r = self.mqload(f"load -p {port} -c 1 -w 1 -d 0.1{self.tls}", timeout=3)
+                r = self.mqload(f"load -p {port} -c 1 -w 1 -d 0.1{flags}", timeout=3)
                 if r.get("up") == 1 and r.get("done"):
                     break
             else:
                 raise RuntimeError(f"no MQTT answer on port {port} from: {command}")
             result = {"base_mb": memory_kb(process.pid) / 1024}
-            self.mqload(f"load -p {port} -c 100 -w 1 -d 1.5{self.tls}")
+            self.mqload(f"load -p {port} -c 100 -w 1 -d 1.5{flags}")
             for workload in self.options.works:
-                result[workload] = self.idle(process, port) if workload == "idle" else self.busy(process, port, workload)
+                result[workload] = self.idle(process, port, flags) if workload == "idle" else self.busy(process, port, workload, flags)
             return result
         finally:
             stop(process)
 
-    def busy(self, process, port, workload):
+    def busy(self, process, port, workload, flags):
         before = cpu_us(process.pid)
-        r = self.load(workload, port, self.tls)
+        r = self.load(workload, port, flags)
         used = cpu_us(process.pid) - before
         return {"cpu": used / max(r["done"], 1), "per_s": r["per_s"], "p99": r["p99_us"], "bad": r.get("errors", 1) + r.get("closed", 0)}
 
-    def idle(self, process, port):
+    def idle(self, process, port, flags):
         time.sleep(0.5)
         before = most = memory_kb(process.pid)
-        words = f"{self.work}/mqload idle -p {port} -c {self.idle_count} -d 3{self.tls}"
+        words = f"{self.work}/mqload idle -p {port} -c {self.idle_count} -d 3{flags}"
         holder = subprocess.Popen(pinned(1) + shlex.split(words), stdout=subprocess.PIPE, text=True)
         while holder.poll() is None:
             most = max(most, memory_kb(process.pid))
@@ -117,8 +117,11 @@ class Bench:
 
 
 def choose_rows(options, work, sink):
-    """Name to (command, port), and the reasons of what is left out."""
-    commands = {"sluice": options.proxy or proxies.sluice(proxies.BUILDS["sluice"], options.tls)} | proxies.also(options.also, options.tls)
+    """Name to (command, port, flags of the load generator), and the reasons of what is left out."""
+    kind = proxies.Kind(options.tls, options.ws)
+    commands = {"sluice": options.proxy or proxies.sluice(proxies.BUILDS["sluice"], kind)} | proxies.also(options.also, kind)
+    if options.ws:
+        commands["without"] = proxies.sluice(proxies.BUILDS["sluice"], proxies.Kind(options.tls, False))
     rows, left_out = {}, {}
     for name, command in commands.items():
         port = free_port()
@@ -126,21 +129,25 @@ def choose_rows(options, work, sink):
         if reason:
             left_out[name] = reason
         else:
-            rows[name] = (command.format(listen=port, to=sink, cert=f"{work}/cert.pem", key=f"{work}/key.pem"), port)
+            flags = proxies.Kind(options.tls, False).flags if name == "without" else kind.flags
+            rows[name] = (command.format(listen=port, to=sink, cert=f"{work}/cert.pem", key=f"{work}/key.pem"), port, flags)
     for name, make in (("haproxy", proxies.haproxy), ("nginx", proxies.nginx)):
         if name not in options.against:
+            continue
+        if options.ws:
+            left_out[name] = "it does not take WebSocket off in front of a TCP broker"
             continue
         port = free_port()
         command, reason = make(work, port, sink, options.tls)
         if command:
-            rows[name] = (command, port)
+            rows[name] = (command, port, kind.flags)
         else:
             left_out[name] = reason
-    if "floor" in options.against and not options.tls:
+    if "floor" in options.against and kind.flags == "":
         port = free_port()
-        rows["floor"] = (f"{work}/relay {port} {sink}", port)
+        rows["floor"] = (f"{work}/relay {port} {sink}", port, "")
     if "direct" in options.against:
-        rows["direct"] = (None, sink)
+        rows["direct"] = (None, sink, "")
     return rows, left_out
 
 
@@ -152,10 +159,10 @@ def run_rounds(bench, rows, log):
         if sink.poll() is not None:
             sys.exit(f"start the sink broker: port {bench.sink} was taken, try again")
         for i in range(bench.options.rounds):
-            for name, (command, port) in list(rows.items()):
+            for name, (command, port, flags) in list(rows.items()):
                 print(f"round {i + 1}/{bench.options.rounds} {name}", file=sys.stderr)
                 try:
-                    got[name].append(bench.measure(name, command, port, log) if command else bench.direct())
+                    got[name].append(bench.measure(command, port, flags, log) if command else bench.direct())
                 except RuntimeError as error:
                     print(f"{name} is left out: {error}", file=sys.stderr)
                     del rows[name], got[name]
@@ -211,6 +218,7 @@ def main():
     parser.add_argument("--proxy", help="another command for the first row, with {listen} and {to} (and {cert} {key} with --tls)")
     parser.add_argument("--also", action="append", default=[], metavar="NAME[=COMMAND]", help="one more row: node, deno, or any command; repeatable")
     parser.add_argument("--tls", action="store_true", help="TLS on the client side")
+    parser.add_argument("--ws", action="store_true", help="WebSocket on the client side, and a row without it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--only", default="relay,paced,batch,churn,idle")

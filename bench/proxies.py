@@ -6,10 +6,17 @@ DENO = os.path.join(ROOT, "node_modules", ".bin", "deno")
 NODE = os.environ.get("NODE", "node")
 
 
-def sluice(program, tls):
+class Kind:
+    """What the clients speak."""
+    def __init__(self, tls, ws):
+        self.flags = (" -T" if tls else "") + (" -W" if ws else "")
+        scheme = ("wss" if tls else "ws") if ws else ("mqtts" if tls else "mqtt")
+        self.listen = scheme + "://127.0.0.1:{listen}" + (" --cert {cert} --key {key}" if tls else "")
+
+
+def sluice(program, kind):
     """The command line of one build of sluice with default settings."""
-    listen = "mqtts://127.0.0.1:{listen} --cert {cert} --key {key}" if tls else "mqtt://127.0.0.1:{listen}"
-    return f"{program} --listen {listen} --to mqtt://127.0.0.1:{{to}} --log-level error"
+    return f"{program} --listen {kind.listen} --to mqtt://127.0.0.1:{{to}} --log-level error"
 
 
 BUILDS = {
@@ -19,7 +26,7 @@ BUILDS = {
 }
 
 
-def also(words, tls):
+def also(words, kind):
     """--also node, --also deno (our own builds), or --also name='command'."""
     rows = {}
     for word in words:
@@ -27,7 +34,7 @@ def also(words, tls):
         if equals:
             rows[name] = command
         elif name in BUILDS:
-            rows[name] = sluice(BUILDS[name], tls)
+            rows[name] = sluice(BUILDS[name], kind)
         else:
             sys.exit(f'read --also "{word}", expected {", ".join(BUILDS)} or name=command')
     return rows
