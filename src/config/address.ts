@@ -77,7 +77,7 @@ function expectedForm(role: AddressRole): string {
 }
 
 function expectedScheme(scheme: string, role: AddressRole): string {
-  if (role === "forward proxy") return "http:// or socks5:// in front";
+  if (role === "forward proxy") return scheme === "socks5h" ? "socks5:// in front: the proxy resolves every name" : "http:// or socks5:// in front";
   const expected = `${SCHEMES[role].map((each) => `${each}://`).join(", ")} or unix:// in front`;
   if (scheme === "tcp") return `${expected} (for tcp:// write mqtt://)`;
   if (scheme === "ssl" || scheme === "tls") return `${expected} (for ${scheme}:// write mqtts://)`;

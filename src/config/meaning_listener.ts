@@ -89,6 +89,9 @@ function resolveCertificates(tls: ParsedTls, path: KeyPath, name: string, refuse
     return resolveCertificate({ ...each }, tls, [...path, "certificates", index], refuse);
   });
   const { cert, key, auto } = tls;
+  if ((tls.ca ?? tls.crl) !== undefined && tls.client_certificates === "none" && certificates.every((each) => each.clientCertificates === "none")) {
+    refuse(path, `${pathText(path)} has ca or crl, but client_certificates = "none"`);
+  }
   if (auto && (cert ?? key) !== undefined) refuse(path, `${pathText(path)} has auto beside cert and key: expected one of the two`);
   else if (cert !== undefined && key !== undefined) certificates.unshift(resolveCertificate({ cert, key, names: undefined }, tls, path, refuse));
   else if (cert !== undefined || key !== undefined) refuse(path, `${pathText(path)} has ${cert === undefined ? "key without cert" : "cert without key"}: expected both`);

@@ -78,7 +78,17 @@ function resolveVia(input: NonNullable<ParsedPool["via"]>, path: KeyPath, refuse
   const { scheme, host = "", port, username, password } = "url" in input ? input.url : input;
   const passwordFile = "url" in input ? input.password_file : undefined;
   if (passwordFile !== undefined) checkPasswordFile({ username, password }, [...path, "password_file"], "http://user@host:port", refuse);
+  const expected = username === undefined ? undefined : expectedLogin(scheme as ViaConfig["scheme"], username, password);
+  if (expected !== undefined) refuse(path, `cannot use the user and password of ${pathText(path)}: expected ${expected}`);
   return { scheme: scheme as ViaConfig["scheme"], host, port, username, password, passwordFile };
+}
+
+/** What the protocol of the proxy can carry (RFC 7617 section 2, RFC 1929 section 2). */
+function expectedLogin(scheme: ViaConfig["scheme"], username: string, password: string | undefined): string | undefined {
+  if (/\p{Cc}/u.test(`${username}${password ?? ""}`)) return "no control characters";
+  if (scheme === "http") return username.includes(":") ? "no colon in the user name: HTTP's Basic ends it there" : undefined;
+  const fits = [username, password].every((part) => part === undefined || (part !== "" && new TextEncoder().encode(part).length <= 255));
+  return fits ? undefined : "1 to 255 bytes each, for SOCKS 5";
 }
 
 function checkPasswordFile({ username, password }: Pick<Address, "username" | "password">, at: KeyPath, example: string, refuse: Refuse): void {
