@@ -6,9 +6,10 @@ import type { Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import { wantsCertificate } from "../server/auto_tls.ts";
 import { stateDirectory } from "../transport/certificates/state_directory.ts";
 import { listenOptions, tlsOptions } from "../server/listen_options.ts";
+import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "../server/gaps.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
-import { lacksTlsBackPressure, load, material, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
+import { load, material, type Context } from "./prepare.ts";
 import { reasonOf, reportAll } from "./report.ts";
 
 /** Everything that run needs, without starting: the configuration, its files, the addresses, the brokers. */

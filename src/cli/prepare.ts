@@ -2,7 +2,7 @@ import { loadConfiguration, type Loaded } from "../config/load.ts";
 import { readMaterial, type ReadMaterial } from "../config/material.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
-import type { Configuration, Material, Scheme } from "../config/types.ts";
+import type { Configuration, Material } from "../config/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { wantsCertificate, withAutoCertificates, type WithCertificates } from "../server/auto_tls.ts";
 import type { ProxyServer } from "../server/types.ts";
@@ -61,14 +61,4 @@ export async function materialWithAuto(loaded: Loaded, runtime: Runtime): Promis
   }
   const read = await material(loaded, runtime, authority.configuration);
   return "material" in read ? { ...read, warnings: [...authority.warnings, ...read.warnings], authority } : read;
-}
-
-export const TLS_WITHOUT_BACK_PRESSURE =
-  "on this runtime TLS has no back-pressure: a peer that reads slowly lets memory grow, and a close can be missed until keep-alive ends the session; "
-  + "use the executable or Node for mqtts://";
-
-/** Whether TLS is asked of a runtime that cannot stop reading it. */
-export function lacksTlsBackPressure({ capabilities }: Runtime, { listeners, pools }: Configuration): boolean {
-  const isSecure = ({ scheme }: { readonly scheme: Scheme }) => scheme === "mqtts" || scheme === "wss";
-  return !capabilities.tlsBackPressure && (listeners.some(({ tls }) => typeof tls === "object") || pools.some(({ brokers }) => brokers.some(isSecure)));
 }

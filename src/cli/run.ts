@@ -5,9 +5,10 @@ import type { ReadMaterial } from "../config/material.ts";
 import type { System } from "../runtime/types.ts";
 import type { ListeningAddress, ProxyServer } from "../server/types.ts";
 import { bannerBrokers, bannerHead } from "./banner.ts";
+import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "../server/gaps.ts";
 import { EXIT } from "./exit_codes.ts";
 import { listenProblem } from "./listen_problem.ts";
-import { lacksTlsBackPressure, load, materialWithAuto, TLS_WITHOUT_BACK_PRESSURE, type Context } from "./prepare.ts";
+import { load, materialWithAuto, type Context } from "./prepare.ts";
 import { reasonOf, reportAll } from "./report.ts";
 
 /** The proxy, from the command line to the end of the last session. */
