@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
-import { isIssuedBy, readCertificates, type Certificate } from "./read.ts";
+import { dateText } from "./date_text.ts";
 import { isCertificateLabel, readPem } from "./pem.ts";
+import { isIssuedBy, readCertificates, type Certificate } from "./read.ts";
 
 /** A certificate, followed by its chain, and its private key: PEM text. */
 export interface PemPair {
@@ -81,9 +82,4 @@ export function chainProblems(chain: readonly Certificate[]): PairProblem[] {
   if (index < 0) return [];
   const reason = `the certificate in place ${index + 1} is not that of the authority which signed the one in place ${index}`;
   return [{ kind: "chain", about: "cert", reason, suggestion: "put the certificate first, then the one that signed it, and so on" }];
-}
-
-/** `2027-11-22 18:09 UTC`: to the minute, which is what people compare. */
-export function dateText(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
