@@ -4,9 +4,10 @@ import { runtime } from "#runtime";
 import { readMaterial } from "../../src/config/material.ts";
 import { resolveConfiguration } from "../../src/config/resolve.ts";
 import type { ConfigInput } from "../../src/config/schema.ts";
+import type { FaultCode } from "../../src/mqtt/fault.ts";
 import { createLog, type Log } from "../../src/observe/log.ts";
 import { createProxyServer } from "../../src/server/proxy.ts";
-import type { SessionEnd } from "../../src/server/report.ts";
+import type { SessionEnd, SessionInfo } from "../../src/server/report.ts";
 import type { ProxyServer } from "../../src/server/types.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
@@ -22,6 +23,12 @@ export interface RigOptions {
   readonly limits?: ConfigInput["limits"];
   /** A TLS listener in place of the plain one. */
   readonly tls?: boolean;
+  /** Other tables in place of the usual ones; the URLs are those of the brokers, in their order. */
+  readonly configure?: (urls: readonly string[]) => Partial<ConfigInput>;
+  /** The log without its rate limit. */
+  readonly everyLine?: boolean;
+  /** How honest clients come in; default: by TCP, or TLS, to the first listener. */
+  readonly enter?: (rig: Rig, options: { allowHalfOpen?: boolean }) => Promise<RawClient>;
 }
 
 const TLS_FILES = "test/fixtures/tls";
@@ -32,18 +39,20 @@ export class Rig {
   readonly brokers: readonly RecordingBroker[];
   /** Lines of the JSON log. */
   readonly log: readonly string[];
+  readonly opens: readonly SessionInfo[];
   readonly ends: readonly SessionEnd[];
-  readonly #tls: boolean;
+  readonly #enter: NonNullable<RigOptions["enter"]>;
   readonly #clients: RawClient[] = [];
   #descriptorsAtStart = 0;
   #canaries = 0;
 
-  constructor(proxy: ProxyServer, brokers: readonly RecordingBroker[], log: readonly string[], ends: readonly SessionEnd[], tls: boolean) {
+  constructor(proxy: ProxyServer, brokers: readonly RecordingBroker[], told: Told, enter: NonNullable<RigOptions["enter"]>) {
     this.proxy = proxy;
     this.brokers = brokers;
-    this.log = log;
-    this.ends = ends;
-    this.#tls = tls;
+    this.log = told.log;
+    this.opens = told.opens;
+    this.ends = told.ends;
+    this.#enter = enter;
   }
 
   get broker(): RecordingBroker {
@@ -51,14 +60,42 @@ export class Rig {
   }
 
   get port(): number {
-    return this.proxy.addresses[0]?.port as number;
+    return this.portOf(0);
   }
 
-  /** A TCP (or TLS) connection to the proxy. */
+  /** Of the listener with this number. */
+  portOf(listener: number): number {
+    return this.proxy.addresses[listener]?.port as number;
+  }
+
+  /** A connection to the proxy on which MQTT can begin. */
   async open(options: { allowHalfOpen?: boolean } = {}): Promise<RawClient> {
-    const client = await RawClient.open({ port: this.port, ...(this.#tls && { tls: {} }), ...options });
+    return this.keep(await this.#enter(this, options));
+  }
+
+  /** A bare TCP connection to the listener with this number. */
+  async knock(listener = 0, options: { allowHalfOpen?: boolean } = {}): Promise<RawClient> {
+    return this.keep(await RawClient.open({ port: this.portOf(listener), ...options }));
+  }
+
+  /** The client is closed with the test. */
+  keep(client: RawClient): RawClient {
     this.#clients.push(client);
     return client;
+  }
+
+  /** How many were turned away for this reason. */
+  refusals(code: FaultCode): number {
+    return this.proxy.refusals.get(code) ?? 0;
+  }
+
+  /** Waits for a line of the log that has all of these words; answers the first. */
+  async line(...words: readonly string[]): Promise<string> {
+    const find = () => this.log.find((line) => words.every((word) => line.includes(word)));
+    await until(() => find() !== undefined, 5_000, `a line with ${JSON.stringify(words)}`).catch((error: Error) => {
+      throw new Error(`${error.message}; the log is:\n${this.log.join("\n")}`);
+    });
+    return find() as string;
   }
 
   /** A session that is open on both sides. */
@@ -74,7 +111,7 @@ export class Rig {
 
   /** An honest client is served. Whatever was dialed before it has reached the broker before it. */
   async canary(): Promise<void> {
-    const client = await RawClient.open({ port: this.port, ...(this.#tls && { tls: {} }) });
+    const client = await this.#enter(this, {});
     const clientId = `canary-${++this.#canaries}`;
     await client.send(m.connect({ clientId }));
     await client.expect(m.connack());
@@ -126,38 +163,55 @@ export function countDescriptors(): number {
   }
 }
 
+/** What the proxy has told. */
+interface Told {
+  readonly log: string[];
+  readonly opens: SessionInfo[];
+  readonly ends: SessionEnd[];
+}
+
 export async function startRig(scope: TestScope, options: RigOptions = {}): Promise<Rig> {
   const brokers = await Promise.all((options.brokers ?? [{}]).map((broker) => RecordingBroker.start(broker)));
   const tls = options.tls === true;
+  const urls = [...(options.urls ?? []), ...brokers.map((broker) => `mqtt://127.0.0.1:${broker.port}`)];
   const input: ConfigInput = {
     listeners: [{ listen: `${tls ? "mqtts" : "mqtt"}://127.0.0.1:0`, ...(tls && { tls: { cert: `${TLS_FILES}/server.pem`, key: `${TLS_FILES}/server.key` } }) }],
-    pools: { default: { brokers: [...(options.urls ?? []), ...brokers.map((broker) => `mqtt://127.0.0.1:${broker.port}`)] } },
+    pools: { default: { brokers: urls } },
     limits: { drain_timeout: "1s", ...options.limits },
+    ...options.configure?.(urls),
   };
   const resolved = resolveConfiguration(input);
-  assert.equal(resolved.problems, undefined);
+  assert.deepEqual(resolved.problems ?? [], []);
   const read = await readMaterial(resolved.configuration as NonNullable<typeof resolved.configuration>, runtime.system);
   if (read.problems !== undefined) throw new Error(JSON.stringify(read.problems));
-  const log: string[] = [];
-  const ends: SessionEnd[] = [];
+  const told: Told = { log: [], opens: [], ends: [] };
   const { configuration, material } = read;
-  const proxy = createProxyServer({ runtime, configuration, material, log: logInto(log), onClose: (end) => ends.push(end) });
-  const rig = new Rig(proxy, brokers, log, ends, tls);
+  const proxy = createProxyServer({
+    runtime,
+    configuration,
+    material,
+    log: logInto(told.log, options.everyLine === true),
+    onOpen: (info) => told.opens.push(info),
+    onClose: (end) => told.ends.push(end),
+  });
+  const enter = options.enter ?? ((rig, more) => RawClient.open({ port: rig.port, ...(tls && { tls: {} }), ...more }));
+  const rig = new Rig(proxy, brokers, told, enter);
   scope.after(() => rig.close());
   assert.equal(await proxy.start(), undefined);
   return rig;
 }
 
-/** The program's own log, with its rate limit, into an array. */
-function logInto(lines: string[]): Log {
+/** The program's own log into an array; its rate limit goes by a clock of its own. */
+function logInto(lines: string[], everyLine: boolean): Log {
   const { system } = runtime;
+  let hours = 0;
   return createLog(
     { level: "info", format: "json", color: "never" },
     {
       writeError: (line) => void lines.push(line),
       errorIsTerminal: false,
       env: () => undefined,
-      now: () => system.now(),
+      now: () => (everyLine ? 3_600_000 * ++hours : system.now()),
       wallClock: () => system.wallClock(),
     },
   );
