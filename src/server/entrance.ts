@@ -71,6 +71,8 @@ export class Entrance {
   }
 
   accepted(connection: Connection): void {
+    // It stands still while nobody is there: a deadline counted from its last tick might be over before it begins.
+    this.wheel.advance(this.runtime.system.now());
     if (this.#isPlain) this.#owner.began(new Session(this.context, connection));
     else this.#arrive(new Arrival(this, connection));
   }
