@@ -38,6 +38,8 @@ export async function dispatch(runtime: Runtime, parts: Parts): Promise<number> 
       return EXIT.ok;
     case "check":
       return (await import("./check.ts")).check(context);
+    case "cert":
+      return (await import("./cert/index.ts")).cert(context);
     case "demo":
       return demo(context);
     default:

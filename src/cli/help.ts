@@ -1,3 +1,4 @@
+import { SUBCOMMANDS } from "./cert/subcommands.ts";
 import { COMMANDS, OPTIONS, type CommandName, type OptionSpec } from "./options.ts";
 import { VERSION } from "./version.ts";
 
@@ -7,8 +8,18 @@ export function helpText(command: CommandName): string {
     lines.push(...Object.values(COMMANDS).slice(1).map(({ usage }) => `       sluice ${usage}`));
     lines.push("", "commands:", ...columns(Object.entries(COMMANDS).slice(1).map(([name, { help }]) => [name, help])));
   }
+  if (command === "cert") {
+    const subcommands = Object.values(SUBCOMMANDS);
+    lines.push(...subcommands.map(({ usage }) => `       sluice cert ${usage}`));
+    lines.push("", "commands:", ...columns(Object.entries(SUBCOMMANDS).map(([name, { help }]) => [name, help])));
+  }
   const options: readonly OptionSpec[] = OPTIONS.filter((option: OptionSpec) => option.commands.includes(command));
-  lines.push("", "options:", ...columns(options.map((option) => [flagText(option), option.help])));
+  lines.push("", "options:", ...columns(options.map((option) => [flagText(option), option.helpFor?.[command] ?? option.help])));
+  if (command === "cert") {
+    lines.push("", 'This host\'s own CA is that of tls = "auto": it lies in the state directory and is made if missing.');
+    lines.push("Files are PEM, keys are EC P-256, and only their owner can read them.", "");
+    lines.push("  sluice cert server gateway.local 10.0.0.5", "  sluice cert client sensor-1 --out sensor-1", "  sluice cert inspect sensor-1/sensor-1.pem");
+  }
   if (command === "run") {
     lines.push("", "URLs are mqtt|mqtts://[user[:password]@]host[:port]; the ports are 1883 and 8883 unless given.", "");
     lines.push("  sluice 10.0.0.5", "  sluice --listen mqtts://:8883 --cert cert.pem --key key.pem broker-a broker-b", "  sluice --config sluice.toml");

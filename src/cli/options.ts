@@ -1,6 +1,7 @@
 export const COMMANDS = {
   run: { usage: "[options] [broker ...]", help: "the proxy; a broker is a URL or host[:port]", positionalsMax: Infinity },
   check: { usage: "check [options] [file]", help: "check everything the proxy would need, without starting", positionalsMax: 1 },
+  cert: { usage: "cert <ca|server|client|inspect> [options] [name|file ...]", help: "make certificates for servers and devices, and show them", positionalsMax: Infinity },
   schema: { usage: "schema", help: "print the JSON Schema of the TOML file", positionalsMax: 0 },
   demo: { usage: "demo [options]", help: "see it work: two brokers, the proxy and devices, all in one process", positionalsMax: 0 },
   version: { usage: "version", help: "print the version", positionalsMax: 0 },
@@ -17,11 +18,13 @@ export interface OptionSpec {
   readonly repeatable?: true;
   readonly commands: readonly CommandName[];
   readonly help: string;
+  /** What it is to one command, when that is not what it is to the others. */
+  readonly helpFor?: { readonly [Name in CommandName]?: string };
 }
 
 const running = ["run", "check"] as const;
-const talking = ["run", "check", "demo"] as const;
-const every = ["run", "check", "schema", "demo", "version"] as const;
+const talking = ["run", "check", "cert", "demo"] as const;
+const every = ["run", "check", "cert", "schema", "demo", "version"] as const;
 
 export const OPTIONS = [
   { name: "listen", short: "l", value: "url", repeatable: true, commands: running, help: "accept clients here, repeatable (default mqtt://:1883)" },
@@ -32,7 +35,11 @@ export const OPTIONS = [
   { name: "tls", value: "how", commands: running, help: "auto: make a certificate for this host; passthrough: the brokers do TLS" },
   { name: "client-ca", value: "file", commands: running, help: "let in only clients with a certificate of this CA" },
   { name: "trust-proxy", value: "net", repeatable: true, commands: running, help: "clients come through proxies here, which send a PROXY header" },
-  { name: "ca", value: "file", commands: running, help: "trust this CA for brokers over TLS (default: the system's)" },
+  {
+    name: "ca", value: "file", commands: [...running, "cert"],
+    help: "trust this CA for brokers over TLS (default: the system's)",
+    helpFor: { cert: "server, client: sign with this CA (default: this host's own)" },
+  },
   { name: "broker-cert", value: "file", commands: running, help: "our own certificate, for brokers that ask for one" },
   { name: "broker-key", value: "file", commands: running, help: "its private key" },
   { name: "send-proxy", value: "v1|v2", commands: running, help: "tell brokers who the client is by a PROXY header" },
@@ -46,6 +53,10 @@ export const OPTIONS = [
   { name: "quiet", short: "q", commands: running, help: "errors only, and no banner" },
   { name: "verbose", short: "v", commands: running, help: "the same as --log-level debug" },
   { name: "for", value: "duration", commands: ["demo"], help: 'end by itself after so long, such as "10s"' },
+  { name: "out", short: "o", value: "dir", commands: ["cert"], help: "write the files here (default: the current directory)" },
+  { name: "name", value: "text", commands: ["cert"], help: "ca: what the authority is called" },
+  { name: "days", value: "n", commands: ["cert"], help: "how long it is good (default: ca 3650, server 365, client 730)" },
+  { name: "force", commands: ["cert"], help: "overwrite files that are there" },
   { name: "help", short: "h", commands: every, help: "show this" },
   { name: "version", commands: ["run"], help: "print the version" },
 ] as const satisfies readonly OptionSpec[];

@@ -3,13 +3,15 @@ import { EventEmitter } from "node:events";
 import type { Context, ServerOptions } from "../../src/cli/prepare.ts";
 import { urlOf } from "../../src/config/address.ts";
 import { dispatch } from "../../src/cli/dispatch.ts";
-import type { FileError, ListenOptions, NetworkError, Runtime, ServerTlsOptions, System } from "../../src/runtime/types.ts";
+import type { FileError, ListenOptions, Machine, NetworkError, Runtime, ServerTlsOptions, System } from "../../src/runtime/types.ts";
 import type { BrokerAnswer, ListenFailure, ProxyServer } from "../../src/server/types.ts";
 import { filesWith } from "../config/files.ts";
 
 export interface Scene {
   readonly files?: Record<string, string | FileError>;
   readonly terminal?: boolean;
+  /** For commands that write files. */
+  readonly machine?: Machine;
   readonly variables?: Record<string, string>;
   /** What listening on a port answers. */
   readonly listen?: (options: ListenOptions) => NetworkError | undefined;
@@ -63,7 +65,10 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
     exit: (code) => {
       throw new Error(`exit ${code}`);
     },
-    machine: () => Promise.reject(new Error("the machine, which nobody asked for")),
+    machine: async () => {
+      if (scene.machine) return scene.machine;
+      throw new Error("the machine, which nobody asked for");
+    },
   };
   return {
     name: "node",
