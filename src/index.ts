@@ -1,11 +1,11 @@
 import { runtime } from "#runtime";
+import { wantsCertificate } from "./config/meaning_listener.ts";
 import { readMaterial } from "./config/material.ts";
 import type { ConfigProblem } from "./config/problem.ts";
 import { resolveConfiguration } from "./config/resolve.ts";
 import type { ConfigInput } from "./config/schema.ts";
 import { EVENTS } from "./observe/events.ts";
 import { createLog, type Log } from "./observe/log.ts";
-import { withAutoCertificates } from "./server/auto_tls.ts";
 import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "./server/gaps.ts";
 import { createProxyServer } from "./server/proxy.ts";
 import type { SessionEnd, SessionInfo } from "./server/report.ts";
@@ -58,13 +58,17 @@ const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, isOn: () => 
 export async function createProxy(input: ConfigInput, events: ProxyEvents = {}): Promise<Proxy> {
   const resolved = resolveConfiguration(input);
   if (resolved.problems) throw new ConfigurationError(resolved.problems);
-  const auto = await withAutoCertificates(resolved.configuration, runtime.system);
-  if ("reason" in auto) throw new ConfigurationError([{ place: "configuration", path: ["listeners"], reason: auto.reason, suggestion: auto.suggestion, exit: 78 }]);
-  const read = await readMaterial(auto.configuration, runtime.system);
+  const auto = resolved.configuration.listeners.some(wantsCertificate)
+    ? await (await import("./server/auto_tls.ts")).withAutoCertificates(resolved.configuration, runtime.system)
+    : undefined;
+  if (auto !== undefined && "reason" in auto) {
+    throw new ConfigurationError([{ place: "configuration", path: ["listeners"], reason: auto.reason, suggestion: auto.suggestion, exit: 78 }]);
+  }
+  const read = await readMaterial(auto?.configuration ?? resolved.configuration, runtime.system);
   if (read.problems) throw new ConfigurationError(read.problems);
   const { configuration, material } = read;
   const log = events.log ?? (input.log === undefined ? SILENT : createLog(configuration.log, runtime.system));
-  for (const warning of [...auto.warnings, ...read.warnings]) log.warn(EVENTS.configWarning, warning);
+  for (const warning of [...(auto?.warnings ?? []), ...read.warnings]) log.warn(EVENTS.configWarning, warning);
   if (lacksTlsBackPressure(runtime, configuration)) log.warn(EVENTS.configWarning, TLS_WITHOUT_BACK_PRESSURE);
   const server = createProxyServer({ runtime, configuration, material, log, onOpen: events.onOpen, onClose: events.onClose });
   const failure = await server.start();

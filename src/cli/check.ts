@@ -3,7 +3,7 @@ import { placeOf } from "../config/address.ts";
 import type { CertificateMaterial, ListenerConfig, Material } from "../config/types.ts";
 import { createLog } from "../observe/log.ts";
 import type { Listener, NetworkError, Runtime } from "../runtime/types.ts";
-import { wantsCertificate } from "../server/auto_tls.ts";
+import { wantsCertificate } from "../config/meaning_listener.ts";
 import { stateDirectory } from "../transport/certificates/state_directory.ts";
 import { listenOptions, tlsOptions } from "../server/listen_options.ts";
 import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "../server/gaps.ts";

@@ -1,10 +1,11 @@
 import { loadConfiguration, type Loaded } from "../config/load.ts";
 import { readMaterial, type ReadMaterial } from "../config/material.ts";
+import { wantsCertificate } from "../config/meaning_listener.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
 import type { Configuration, Material } from "../config/types.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { wantsCertificate, withAutoCertificates, type WithCertificates } from "../server/auto_tls.ts";
+import type { Authority } from "../server/auto_tls.ts";
 import type { ProxyServer } from "../server/types.ts";
 import { usage, type CommandLine } from "./arguments.ts";
 import { overlayFlags } from "./overlay.ts";
@@ -53,12 +54,12 @@ export async function material(loaded: Loaded, runtime: Runtime, configuration =
 }
 
 /** The same, with the certificates of tls = "auto", which are made now if they are missing. */
-export async function materialWithAuto(loaded: Loaded, runtime: Runtime): Promise<(ReadMaterial & { readonly authority: WithCertificates }) | readonly ConfigProblem[]> {
-  const authority = await withAutoCertificates(loaded.configuration, runtime.system);
-  if ("reason" in authority) {
-    const index = loaded.configuration.listeners.findIndex(wantsCertificate);
-    return loaded.locate([{ place: "configuration", path: ["listeners", index, "tls"], reason: authority.reason, suggestion: authority.suggestion, exit: 78 }]);
+export async function materialWithAuto(loaded: Loaded, runtime: Runtime): Promise<(ReadMaterial & { readonly authority: Authority | undefined }) | readonly ConfigProblem[]> {
+  const index = loaded.configuration.listeners.findIndex(wantsCertificate);
+  const auto = index < 0 ? undefined : await (await import("../server/auto_tls.ts")).withAutoCertificates(loaded.configuration, runtime.system);
+  if (auto !== undefined && "reason" in auto) {
+    return loaded.locate([{ place: "configuration", path: ["listeners", index, "tls"], reason: auto.reason, suggestion: auto.suggestion, exit: 78 }]);
   }
-  const read = await material(loaded, runtime, authority.configuration);
-  return "material" in read ? { ...read, warnings: [...authority.warnings, ...read.warnings], authority } : read;
+  const read = await material(loaded, runtime, auto?.configuration);
+  return "material" in read ? { ...read, warnings: [...(auto?.warnings ?? []), ...read.warnings], authority: auto?.authority } : read;
 }

@@ -3,6 +3,7 @@ import { EVENTS } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { ReadMaterial } from "../config/material.ts";
 import type { System } from "../runtime/types.ts";
+import type { Authority } from "../server/auto_tls.ts";
 import type { ListeningAddress, ProxyServer } from "../server/types.ts";
 import { bannerBrokers, bannerHead } from "./banner.ts";
 import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "../server/gaps.ts";
@@ -35,8 +36,7 @@ export async function run(context: Context): Promise<number> {
     return EXIT.system;
   }
   const stopped = stopOnSignal(system, server, log);
-  const { authorityFile, created } = read.authority;
-  if (authorityFile !== undefined) tellAuthority(log, authorityFile, created);
+  if (read.authority !== undefined) tellAuthority(log, read.authority);
   const showsBanner = system.errorIsTerminal && !line.options.has("quiet");
   if (showsBanner) reporter.line(bannerHead(server, runtime, reporter.paint));
   else for (const address of server.addresses) logListener(log, address);
@@ -63,7 +63,7 @@ function warn(log: Log, { runtime, reporter }: Context, { warnings, configuratio
 }
 
 /** Whoever connects has to trust it, so it is told at every start. */
-function tellAuthority(log: Log, file: string, created: boolean): void {
+function tellAuthority(log: Log, { file, created }: Authority): void {
   const text = created ? `made a local authority: clients must trust ${file}` : `the certificate is from the local authority: clients must trust ${file}`;
   log.info(EVENTS.certificateAuthority, text, { file });
 }

@@ -48,6 +48,11 @@ export function resolveListener(entry: ParsedListener, path: KeyPath, pool: stri
   };
 }
 
+/** Whether the listener's certificate is made at the start. */
+export function wantsCertificate({ tls }: ListenerConfig): boolean {
+  return typeof tls === "object" && tls.auto !== undefined;
+}
+
 /** Every transport of the scheme that the listener has the means for. */
 function resolveAccept({ listen, accept, tls }: ParsedListener, path: KeyPath, name: string, refuse: Refuse): readonly Transport[] {
   const scheme = listen.scheme as Scheme;

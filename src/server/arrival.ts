@@ -306,6 +306,13 @@ export class Arrival implements Timed, SecureHandler {
   }
 }
 
+/** A connection was accepted that is not plain MQTT from its first byte. */
+export function arrive(entrance: Entrance, connection: Connection): void {
+  const arrival = new Arrival(entrance, connection);
+  entrance.arrived(arrival);
+  arrival.start();
+}
+
 /** What a trusted proxy tells of the TLS that it took off. */
 function toldTls({ authority, alpn, tls }: ProxyHeader): OriginTls | undefined {
   if (tls === undefined) return undefined;

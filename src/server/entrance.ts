@@ -1,4 +1,5 @@
 import type { Limits, ListenerConfig, Transport } from "../config/types.ts";
+import { urlOf } from "../config/address.ts";
 import { includesAddress, parseNetwork, type Network } from "../lib/network.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { FaultCode } from "../mqtt/fault.ts";
@@ -8,8 +9,9 @@ import type { Origin } from "../session/origin.ts";
 import { Session } from "../session/session.ts";
 import type { UpgradeRules } from "../transport/websocket/server_upgrade.ts";
 import type { WebSocketSettings } from "../transport/websocket/settings.ts";
-import { Arrival } from "./arrival.ts";
+import type { Arrival } from "./arrival.ts";
 import type { CertificateStore } from "./certificate_store.ts";
+import type { ListeningAddress } from "./types.ts";
 
 /** What an entrance tells the server. */
 export interface EntranceOwner {
@@ -43,10 +45,13 @@ export class Entrance {
   readonly webSocket: WebSocketSettings;
   readonly #owner: EntranceOwner;
   readonly #trusted: readonly Network[];
-  readonly #isPlain: boolean;
+  readonly #arrive: ((entrance: Entrance, connection: Connection) => void) | undefined;
 
-  constructor(owner: EntranceOwner, config: ListenerConfig, context: SessionContext, certificates: CertificateStore | undefined) {
+  /** `arrive`: begins an arrival; undefined: there is nothing in front of MQTT. */
+  constructor(owner: EntranceOwner, config: ListenerConfig, context: SessionContext, layers: { readonly arrive: ((entrance: Entrance, connection: Connection) => void) | undefined; readonly certificates: CertificateStore | undefined }) {
+    const { arrive, certificates } = layers;
     this.#owner = owner;
+    this.#arrive = arrive;
     this.config = config;
     this.context = context;
     this.certificates = certificates;
@@ -55,7 +60,18 @@ export class Entrance {
     this.upgradeRules = { path, protocols, origins };
     this.webSocket = { role: "server", wheel: owner.wheel };
     this.#trusted = (config.proxyProtocol?.from ?? []).map((network) => parseNetwork(network) as Network);
-    this.#isPlain = config.scheme === "mqtt" && config.proxyProtocol === undefined;
+  }
+
+  /** Whether its clients speak MQTT from their first byte. */
+  static isPlain({ scheme, proxyProtocol }: ListenerConfig): boolean {
+    return scheme === "mqtt" && proxyProtocol === undefined;
+  }
+
+  addressAt(port: number): ListeningAddress {
+    const { name, scheme, host, unixPath, pool, websocket } = this.config;
+    const path = scheme === "ws" || scheme === "wss" ? websocket?.path : undefined;
+    const url = urlOf({ ...this.config, port, ...(path !== undefined && { path }) });
+    return { name, url, scheme, host, port, ...(unixPath !== undefined && { unixPath }), pool };
   }
 
   get runtime(): Runtime {
@@ -73,13 +89,12 @@ export class Entrance {
   accepted(connection: Connection): void {
     // It stands still while nobody is there: a deadline counted from its last tick might be over before it begins.
     this.wheel.advance(this.runtime.system.now());
-    if (this.#isPlain) this.#owner.began(new Session(this.context, connection));
-    else this.#arrive(new Arrival(this, connection));
+    if (this.#arrive === undefined) this.#owner.began(new Session(this.context, connection));
+    else this.#arrive(this, connection);
   }
 
-  #arrive(arrival: Arrival): void {
+  arrived(arrival: Arrival): void {
     this.#owner.arrived(arrival);
-    arrival.start();
   }
 
   /** Whether a PROXY header of this peer is believed. */

@@ -1,5 +1,6 @@
-import type { Configuration, ListenerConfig, Material, PoolMaterial } from "../config/types.ts";
-import { placeOf, urlOf } from "../config/address.ts";
+import type { Configuration, ListenerConfig, Material, PoolConfig, PoolMaterial } from "../config/types.ts";
+import { placeOf } from "../config/address.ts";
+import { wantsCertificate } from "../config/meaning_listener.ts";
 import { TICK_MS, TimerWheel } from "../lib/timer_wheel.ts";
 import { type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
@@ -7,23 +8,19 @@ import type { Log } from "../observe/log.ts";
 import { routedPool } from "../policy/routes.ts";
 import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
-import type { Connection, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
+import type { Connection, Dial, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
-import { Tunnel, type TunnelContext } from "../session/tunnel.ts";
-import { randomWords } from "../transport/websocket/random_words.ts";
-import type { WebSocketSettings } from "../transport/websocket/settings.ts";
 import type { Arrival } from "./arrival.ts";
-import { wantsCertificate, withAutoCertificates } from "./auto_tls.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
-import { CertificateStore } from "./certificate_store.ts";
-import { FileWatch } from "./file_watch.ts";
+import type { FileWatch } from "./file_watch.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
 import { listenOptions } from "./listen_options.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
 import { logBrokerDown, logBrokerUp, logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
 import type { BrokerAnswer, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
-import { dialBroker, type Downstream } from "./upstream.ts";
+import type { Tunnels, TunnelsOwner } from "./tunnels.ts";
+import type { Downstream, Upstreams } from "./upstream.ts";
 
 export interface ProxyOptions {
   readonly runtime: Runtime;
@@ -53,15 +50,15 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #poolMaterials: Map<string, PoolMaterial>;
   readonly #arrivals = new Set<Arrival>();
   readonly #sessions = new Set<Session>();
-  readonly #tunnels = new Set<Tunnel>();
   readonly #refusals = new Map<FaultCode, number>();
-  /** Towards brokers. */
-  readonly #webSocket: WebSocketSettings;
   readonly #sessionsMax: number;
   #doors: { readonly entrance: Entrance; readonly listener: Listener }[] = [];
+  /** Each is loaded only where the configuration asks for it. */
+  #upstreams: Upstreams | undefined = undefined;
+  #tunnels: Tunnels | undefined = undefined;
+  #watch: FileWatch | undefined = undefined;
   #isDraining = false;
   #ticking: ReturnType<typeof setInterval> | undefined = undefined;
-  #watch: FileWatch | undefined = undefined;
   #whenEmpty: (() => void) | undefined = undefined;
   #stopping: Promise<void> | undefined = undefined;
 
@@ -71,7 +68,6 @@ class Server implements ProxyServer, EntranceOwner {
     this.runtime = runtime;
     this.#log = options.log;
     this.wheel = new TimerWheel(runtime.system.now());
-    this.#webSocket = { role: "client", wheel: this.wheel, maskingKey: randomWords((words) => crypto.getRandomValues(words)) };
     this.#pools = new Map(configuration.pools.map((pool) => [pool.name, new Pool(pool)]));
     this.#poolMaterials = new Map(material.pools);
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
@@ -82,19 +78,11 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   get addresses(): readonly ListeningAddress[] {
-    return this.#doors.map(({ entrance: { config }, listener }) => ({
-      name: config.name,
-      url: urlOf({ ...config, port: listener.port, ...(isWebSocketOnly(config) && { path: config.websocket?.path ?? "" }) }),
-      scheme: config.scheme,
-      host: config.host,
-      port: listener.port,
-      ...(config.unixPath !== undefined && { unixPath: config.unixPath }),
-      pool: config.pool,
-    }));
+    return this.#doors.map(({ entrance, listener }) => entrance.addressAt(listener.port));
   }
 
   get sessionCount(): number {
-    return this.#sessions.size + this.#tunnels.size;
+    return this.#sessions.size + (this.#tunnels?.size ?? 0);
   }
 
   get refusals(): ReadonlyMap<FaultCode, number> {
@@ -102,6 +90,7 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   async start(): Promise<ListenFailure | undefined> {
+    await this.#loadLayers();
     for (const config of this.#options.configuration.listeners) {
       const opened = await this.#open(config);
       if (!("code" in opened)) this.#doors.push(opened);
@@ -110,8 +99,15 @@ class Server implements ProxyServer, EntranceOwner {
         return { listener: config.name, address: placeOf(config), error: opened };
       }
     }
-    this.#watchFiles();
+    await this.#watchFiles();
     return undefined;
+  }
+
+  /** What most configurations do not need stays on disk: a quiet proxy is a small one. */
+  async #loadLayers(): Promise<void> {
+    const { listeners, pools } = this.#options.configuration;
+    if (pools.some(needsLayers)) this.#upstreams ??= new (await import("./upstream.ts")).Upstreams(this.runtime, this.wheel);
+    if (listeners.some(({ tls }) => tls === "passthrough")) this.#tunnels ??= new (await import("./tunnels.ts")).Tunnels(this.#tunnelsOwner());
   }
 
   async #open(config: ListenerConfig): Promise<{ readonly entrance: Entrance; readonly listener: Listener } | NetworkError> {
@@ -119,11 +115,12 @@ class Server implements ProxyServer, EntranceOwner {
     const { runtime } = this;
     const { tls, name: listener } = config;
     const certificates = tls === undefined || tls === "passthrough" ? undefined
-      : await CertificateStore.open({ runtime, log: this.#log, listener, tls }, material.listeners.get(listener) ?? []);
+      : await (await import("./certificate_store.ts")).CertificateStore.open({ runtime, log: this.#log, listener, tls }, material.listeners.get(listener) ?? []);
     if (certificates !== undefined && "code" in certificates) return certificates;
     const options = listenOptions(config, runtime.system);
     if ("code" in options) return options;
-    const entrance = new Entrance(this, config, this.#contextOf(config), certificates);
+    const arrive = Entrance.isPlain(config) ? undefined : (await import("./arrival.ts")).arrive;
+    const entrance = new Entrance(this, config, this.#contextOf(config), { arrive, certificates });
     try {
       const opened = await runtime.listen(options, {
         admit: () => this.#admit(),
@@ -145,7 +142,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   /** What counts against the limit: clients, and dials that were given up but still hold their descriptor. */
   get #load(): number {
-    return this.#sessions.size + this.#tunnels.size + this.#arrivals.size + this.runtime.descriptorsDangling / 2;
+    return this.sessionCount + this.#arrivals.size + this.runtime.descriptorsDangling / 2;
   }
 
   arrived(arrival: Arrival): void {
@@ -171,13 +168,12 @@ class Server implements ProxyServer, EntranceOwner {
     this.#sessions.add(session);
   }
 
-  passThrough(entrance: Entrance, client: Connection, { origin, hello, offered }: PassThrough): void {
+  passThrough(entrance: Entrance, client: Connection, begin: PassThrough): void {
+    const { origin, offered } = begin;
     this.#startTicking();
     const pool = this.#poolFor(entrance.config, origin.tls?.serverName, offered);
     const order = this.#load > this.#sessionsMax ? [] : pool.order({ key: origin.address, random: () => this.runtime.system.random() }, this.wheel.now);
-    const tunnel = new Tunnel(this.#tunnelContextOf(entrance.config), client, { origin, hello, pool, order });
-    this.#tunnels.add(tunnel);
-    tunnel.start();
+    this.#tunnels?.begin(entrance.config, client, begin, { pool, order });
   }
 
   #poolFor({ name, pool }: ListenerConfig, serverName: string | undefined, alpn: readonly string[]): Pool {
@@ -217,12 +213,11 @@ class Server implements ProxyServer, EntranceOwner {
     };
   }
 
-  #tunnelContextOf(config: ListenerConfig): TunnelContext {
+  #tunnelsOwner(): TunnelsOwner {
     return {
       limits: this.limits,
       wheel: this.wheel,
       now: () => this.runtime.system.now(),
-      listenerName: config.name,
       dial: (broker, { origin }, handler) => this.#dial(broker, { address: origin.address, port: origin.port, origin }, handler),
       brokerFailed: (broker, why) => {
         if (broker.failed(this.wheel.now)) logBrokerDown(this.#log, broker, why);
@@ -233,7 +228,6 @@ class Server implements ProxyServer, EntranceOwner {
         this.#tell(() => this.#options.onOpen?.(describeTunnel(tunnel)));
       },
       finished: (tunnel) => {
-        this.#tunnels.delete(tunnel);
         if (tunnel.cause !== undefined && !tunnel.isOpen) this.#countRefusal(tunnel.cause.code);
         logTunnelClose(this.#log, tunnel);
         this.#tell(() => this.#options.onClose?.(describeTunnelEnd(tunnel)));
@@ -246,9 +240,11 @@ class Server implements ProxyServer, EntranceOwner {
     if (broker.succeeded()) logBrokerUp(this.#log, broker);
   }
 
-  #dial({ config, pool }: Broker, client: Downstream | undefined, handler: DialHandler) {
-    const material = this.#poolMaterials.get(pool.name) ?? { insecure: false };
-    return dialBroker(this.runtime, config, { pool, material, webSocket: this.#webSocket }, client, handler);
+  #dial(broker: Broker, client: Downstream | undefined, handler: DialHandler): Dial {
+    const { host, port, unixPath } = broker.config;
+    if (!needsLayers(broker.pool)) return this.runtime.connect({ host, port, ...(unixPath !== undefined && { path: unixPath }) }, handler);
+    const material = this.#poolMaterials.get(broker.pool.name) ?? { insecure: false };
+    return (this.#upstreams as Upstreams).dial(broker, material, client, handler);
   }
 
   #finished(session: Session): void {
@@ -292,16 +288,19 @@ class Server implements ProxyServer, EntranceOwner {
     this.#ticking = undefined;
   }
 
-  #watchFiles(): void {
+  async #watchFiles(): Promise<void> {
     const stores = this.#doors.flatMap(({ entrance }) => entrance.certificates ?? []);
-    const pools = [...this.#pools.values()].map(({ config }) => config);
+    const pools = [...this.#pools.values()].map(({ config }) => config).filter(({ tls }) => tls.caFile !== undefined || tls.certFile !== undefined);
+    if (stores.length + pools.length === 0) return;
+    const { FileWatch } = await import("./file_watch.ts");
     const { configuration } = this.#options;
     const { system } = this.runtime;
-    const renew = configuration.listeners.some(wantsCertificate) ? () => withAutoCertificates(configuration, system) : undefined;
+    const renew = configuration.listeners.some(wantsCertificate) ? async () => (await import("./auto_tls.ts")).withAutoCertificates(configuration, system) : undefined;
     this.#watch = new FileWatch({ system, log: this.#log, stores, pools, materials: this.#poolMaterials, renew });
   }
 
-  probe(): Promise<BrokerAnswer[]> {
+  async probe(): Promise<BrokerAnswer[]> {
+    await this.#loadLayers();
     const dials = [...this.#pools.values()].flatMap((pool) => pool.brokers.map((broker) => this.#probeOne(pool, broker)));
     return Promise.all(dials);
   }
@@ -352,7 +351,7 @@ class Server implements ProxyServer, EntranceOwner {
     await this.#closeListeners();
     const why = fault("shutting_down", "sluice was stopped before the session ended");
     for (const session of [...this.#sessions]) session.step({ type: "stop", fault: why });
-    for (const tunnel of [...this.#tunnels]) tunnel.end(why);
+    this.#tunnels?.endAll(why);
     await this.#untilEmpty(STOP_NOW_MS);
     this.#stopTicking();
   }
@@ -372,7 +371,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   async #closeListeners(): Promise<void> {
     const open = this.#doors;
-    this.#webSocket.isStopping = true;
+    this.#upstreams?.stop();
     for (const { entrance } of open) entrance.webSocket.isStopping = true;
     this.#doors = [];
     this.#watch?.close();
@@ -386,6 +385,7 @@ function keyOf(session: Session): string {
   return session.clientId || session.address;
 }
 
-function isWebSocketOnly({ scheme }: ListenerConfig): boolean {
-  return scheme === "ws" || scheme === "wss";
+/** Whether more than plain TCP stands between us and a pool's brokers. */
+function needsLayers({ brokers, via, proxyProtocol }: PoolConfig): boolean {
+  return via !== undefined || proxyProtocol !== undefined || brokers.some(({ scheme }) => scheme !== "mqtt");
 }

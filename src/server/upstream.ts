@@ -1,4 +1,6 @@
 import type { BrokerConfig, PoolConfig, PoolMaterial } from "../config/types.ts";
+import type { TimerWheel } from "../lib/timer_wheel.ts";
+import type { Broker } from "../pool/broker.ts";
 import { hostAndPort } from "../runtime/address.ts";
 import type { ClientTlsOptions, Connection, ConnectionHandler, Dial, DialHandler, Handshake, NetworkError, Runtime, SecureHandler } from "../runtime/types.ts";
 import type { Origin } from "../session/origin.ts";
@@ -6,15 +8,8 @@ import { egressThrough, type Egress } from "../transport/egress/egress.ts";
 import { proxyHeaderV1, proxyHeaderV2 } from "../transport/proxy_protocol/write.ts";
 import { UpgradeResponseReader, upgradeRequest } from "../transport/websocket/client_upgrade.ts";
 import { WebSocketConnection } from "../transport/websocket/connection.ts";
+import { randomWords } from "../transport/websocket/random_words.ts";
 import type { WebSocketSettings } from "../transport/websocket/settings.ts";
-
-/** How a pool's brokers are reached. */
-export interface Upstream {
-  readonly pool: PoolConfig;
-  /** Read anew at each dial: the files may have changed. */
-  readonly material: PoolMaterial;
-  readonly webSocket: WebSocketSettings;
-}
 
 /** Who the broker shall be told it is. */
 export interface Downstream {
@@ -23,15 +18,35 @@ export interface Downstream {
   readonly origin: Origin | undefined;
 }
 
-/**
- * Opens a connection to a broker on which MQTT can begin: through a forward proxy, behind a PROXY header, inside TLS and WebSocket, whichever
- * the configuration asks for, in this order. Plain TCP goes straight to the runtime.
- */
-export function dialBroker(runtime: Runtime, broker: BrokerConfig, upstream: Upstream, downstream: Downstream | undefined, handler: DialHandler): Dial {
-  const { pool } = upstream;
-  const isPlain = broker.scheme === "mqtt" && pool.via === undefined && pool.proxyProtocol === undefined;
-  if (isPlain) return runtime.connect({ host: broker.host, port: broker.port, ...(broker.unixPath !== undefined && { path: broker.unixPath }) }, handler);
-  return new BrokerDial(runtime, broker, upstream, downstream, handler).start();
+/** How a pool's brokers are reached. */
+interface Upstream {
+  readonly pool: PoolConfig;
+  readonly material: PoolMaterial;
+  readonly webSocket: WebSocketSettings;
+}
+
+/** Reaches brokers where more than plain TCP is asked for; loaded only then. */
+export class Upstreams {
+  readonly #runtime: Runtime;
+  readonly #webSocket: WebSocketSettings;
+
+  constructor(runtime: Runtime, wheel: TimerWheel) {
+    this.#runtime = runtime;
+    this.#webSocket = { role: "client", wheel, maskingKey: randomWords((words) => crypto.getRandomValues(words)) };
+  }
+
+  /**
+   * Opens a connection on which MQTT can begin: through a forward proxy, behind a PROXY header, inside TLS and WebSocket, whichever the
+   * configuration asks for, in this order.
+   */
+  dial({ config, pool }: Broker, material: PoolMaterial, client: Downstream | undefined, handler: DialHandler): Dial {
+    return new BrokerDial(this.#runtime, config, { pool, material, webSocket: this.#webSocket }, client, handler).start();
+  }
+
+  /** From now on a WebSocket that ends says that its end goes away. */
+  stop(): void {
+    this.#webSocket.isStopping = true;
+  }
 }
 
 type Step = "connecting" | "tunneling" | "securing" | "upgrading" | "settled";

@@ -61,7 +61,7 @@ test("createProxy tells of sessions that open and end, probes its brokers, and s
   );
   t.after(() => proxy.stopNow());
   const port = proxy.addresses[0]!.port;
-  assert.deepEqual(proxy.addresses, [{ name: "mqtt://127.0.0.1:0", scheme: "mqtt", host: "127.0.0.1", port, pool: "default" }]);
+  assert.deepEqual(proxy.addresses, [{ name: "mqtt://127.0.0.1:0", url: `mqtt://127.0.0.1:${port}`, scheme: "mqtt", host: "127.0.0.1", port, pool: "default" }]);
   const answers = await proxy.probe();
   assert.deepEqual(answers.map((answer) => [answer.broker, answer.error?.code]), [[`127.0.0.1:${broker.port}`, undefined], [`127.0.0.1:${down}`, "refused"]]);
 
