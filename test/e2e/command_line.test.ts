@@ -33,7 +33,7 @@ const MISTAKES: readonly Mistake[] = [
   { what: "a balance that is not there", words: ["b", "-b", "client-id"], code: 64, says: /^error: -b: .*client-id[^]*client_id/ },
   { what: "a URL of another kind", words: ["http://b"], code: 64, says: /^error: command line: .*http[^]*mqtt/ },
   { what: "a port that is none", words: ["-l", "mqtt://:99999", "b"], code: 64, says: /^error: -l: .*99999/ },
-  { what: "a certificate without its listener", words: ["b", "--cert", "c.pem", "--key", "k.pem"], code: 64, says: /^error: --cert: .*mqtts:\/\/ listener\n.*--listen mqtts/ },
+  { what: "a certificate without its listener", words: ["b", "--cert", "c.pem", "--key", "k.pem"], code: 64, says: /^error: --cert: .*mqtts:\/\/, wss:\/\/ or any:\/\/ listener\n.*--listen mqtts/ },
   { what: "a TLS listener without its certificate", words: [...TLS_LISTENER, "b"], code: 64, says: /^error: -l: [^]*--?cert/ },
   { what: "a flag of another command", words: ["b", "--for", "3s"], code: 64, says: /^error: --for: .*not an option of "sluice"\n.*sluice demo/ },
   { what: "a configuration that is not there", words: ["-c", "nowhere.toml"], code: 66, says: /^error: .*nowhere\.toml.*no such file/ },
@@ -134,7 +134,7 @@ onEachArtefact("check says what it found on standard error and ok on standard ou
 onEachArtefact("schema, version and help are data on standard output, exit code 0", {}, async (_t, artefact) => {
   const schema = await runToEnd([...artefact, "schema"]);
   assert.deepEqual([schema.code, schema.stderr], [0, ""]);
-  assert.deepEqual(Object.keys(JSON.parse(schema.stdout).properties).sort(), ["limits", "listeners", "log", "pools"]);
+  assert.deepEqual(Object.keys(JSON.parse(schema.stdout).properties).sort(), ["limits", "listeners", "log", "pools", "routes"]);
   for (const word of ["version", "--version"]) {
     const version = await runToEnd([...artefact, word]);
     assert.deepEqual([version.code, version.stderr], [0, ""]);

@@ -134,7 +134,7 @@ tls = { cert = "${fixture("server.pem")}", key = "${fixture("server.key")}" }
   await plain.send(m.connect());
   await plain.expectEnd();
   const onSecure = await sluice.waitForEvent("client.reject", (line) => line["listener"] === "secure");
-  assert.match(String(onSecure["msg"]), /what came is not TLS/);
+  assert.match(String(onSecure["msg"]), /MQTT without TLS on a listener for mqtts/);
 
   await assert.rejects(RawClient.open({ port: await portOf("plain"), tls: {} }));
   const onPlain = await sluice.waitForEvent("client.reject", (line) => line["listener"] === "plain");
