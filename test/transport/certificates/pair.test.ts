@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { readCertificateFile } from "../../../src/transport/certificates/certificate_file.ts";
 import { certificateProblems, type PemPair } from "../../../src/transport/certificates/pair.ts";
 import { writePem } from "../../../src/transport/certificates/pem.ts";
+import { seeded } from "../../support/seed.ts";
 import * as made from "./made.ts";
 import * as w from "./write_der.ts";
 
@@ -63,3 +65,16 @@ test("a certificate that can be read here and nowhere else fits no key", () => {
   const odd = writePem("CERTIFICATE", w.certificate({ publicKey: w.sequence(w.sequence(w.oid("2a03")), w.der(3, Uint8Array.of(0, 1))) }));
   assert.deepEqual(kinds({ ...pair, cert: odd }), ["mismatch key"]);
 });
+
+test("mutated pairs and files of any kind never throw", () =>
+  seeded((random) => {
+    const texts = [pair.cert + ca.cert, pair.key, readFileSync("test/fixtures/tls/server.pem", "utf8")];
+    for (let round = 0; round < 1_500; round++) {
+      const bytes = Buffer.from(random.pick(texts));
+      for (let change = random.integer(1, 3); change > 0; change--) bytes[random.integer(0, bytes.length - 1)] = random.integer(0, 255);
+      const text = bytes.toString("latin1");
+      certificateProblems({ cert: text, key: random.chance(0.5) ? text : pair.key }, now);
+      readCertificateFile(bytes);
+      readCertificateFile(Buffer.concat([Uint8Array.of(0x30), random.bytes(random.integer(0, 60))]));
+    }
+  }));
