@@ -21,7 +21,7 @@ export function helpText(command: CommandName): string {
     lines.push("  sluice cert server gateway.local 10.0.0.5", "  sluice cert client sensor-1 --out sensor-1", "  sluice cert inspect sensor-1/sensor-1.pem");
   }
   if (command === "run") {
-    lines.push("", "URLs are mqtt|mqtts://[user[:password]@]host[:port]; the ports are 1883 and 8883 unless given.", "");
+    lines.push("", "URLs are mqtt, mqtts, ws or wss://[user[:password]@]host[:port][/path] or unix:///path, and any:// to listen for all of them;", "the ports are 1883, 8883, 80, 443 and 8883 unless given.", "");
     lines.push("  sluice 10.0.0.5", "  sluice --listen mqtts://:8883 --cert cert.pem --key key.pem broker-a broker-b", "  sluice --config sluice.toml");
   }
   return lines.join("\n");
