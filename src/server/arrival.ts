@@ -180,8 +180,11 @@ export class Arrival implements Timed, SecureHandler {
     this.#handshake = undefined;
     if (this.#stage !== "handshake") return connection.reset();
     this.#own(connection);
-    const { version, alpn, certificate } = facts;
-    this.#tls = { version, alpn, serverName: this.#hello?.serverName, certificate: certificate && readCertificateFacts(certificate) };
+    const { version, alpn } = facts;
+    const certificate = facts.certificate && readCertificateFacts(facts.certificate);
+    // Verified, and yet nobody could say whose it is.
+    if (facts.certificate !== undefined && certificate === undefined) return this.#refuse("handshake_failed", "TLS: the client's certificate cannot be read");
+    this.#tls = { version, alpn, serverName: this.#hello?.serverName, certificate };
     const secure = this.entrance.accept.filter((transport) => transport === "mqtts" || transport === "wss");
     if (secure.length > 1) this.#expect("inner_bytes", new FirstBytes());
     else if (secure[0] === "wss") this.#expectUpgrade();
