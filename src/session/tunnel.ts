@@ -4,6 +4,7 @@ import { type Fault, fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Connection, ConnectionHandler, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
+import { Backlog } from "./backlog.ts";
 import { PROBE_AFTER_MS } from "./idle.ts";
 import type { Origin } from "./origin.ts";
 import { FORGOTTEN } from "./sides.ts";
@@ -22,7 +23,11 @@ export interface TunnelContext {
   finished(tunnel: Tunnel): void;
 }
 
-type State = "dialing" | "relaying" | "half_closed" | "closing" | "closed";
+/** `awaiting_client`, `awaiting_broker`: the other side has ended. `closing`: both have. */
+type State = "dialing" | "relaying" | "awaiting_client" | "awaiting_broker" | "closing" | "closed";
+type Side = "client" | "broker";
+const SIDES: readonly Side[] = ["client", "broker"];
+const OTHER = { client: "broker", broker: "client" } as const;
 
 /**
  * A client whose TLS is passed through: the broker does it, so nothing is known but what the ClientHello says, and bytes only move. There is
@@ -52,9 +57,9 @@ export class Tunnel implements Timed, DialHandler {
   #attempt = -1;
   #answerBy: number;
   #dial: Dial | undefined = undefined;
+  #lastFailure: Fault | undefined = undefined;
   #hello: Uint8Array | undefined;
-  /** What waited for the slow side when it was last looked at, in bytes. */
-  #waiting = 0;
+  readonly #backlogs: Readonly<Record<Side, Backlog>> = { client: new Backlog(), broker: new Backlog() };
 
   /** `hello`: all that was read of the client. `order`: the brokers to try, best first. */
   constructor(context: TunnelContext, client: Connection, begin: { origin: Origin; hello: Uint8Array; pool: Pool; order: readonly Broker[] }) {
@@ -79,7 +84,7 @@ export class Tunnel implements Timed, DialHandler {
 
   #dialNext(): void {
     const broker = this.#order[++this.#attempt];
-    if (broker === undefined) return this.end(this.cause ?? fault("no_broker", "no broker is left to try"));
+    if (broker === undefined) return this.end(this.#lastFailure ?? fault("no_broker", "no broker is left to try"));
     const { wheel, limits } = this.context;
     this.chosen = broker;
     broker.sessions++;
@@ -94,7 +99,7 @@ export class Tunnel implements Timed, DialHandler {
   #attemptFailed(why: Fault): void {
     if (this.#state !== "dialing") return;
     this.#dial = undefined;
-    this.cause = why;
+    this.#lastFailure = why;
     this.context.brokerFailed(this.chosen as Broker, why);
     this.#leaveBroker();
     if (this.context.wheel.now >= this.#answerBy) this.end(why);
@@ -103,7 +108,6 @@ export class Tunnel implements Timed, DialHandler {
 
   opened(connection: Connection): void {
     this.#dial = undefined;
-    this.cause = undefined;
     this.#state = "relaying";
     this.broker = connection;
     this.isOpen = true;
@@ -122,46 +126,54 @@ export class Tunnel implements Timed, DialHandler {
 
   fromClient(chunk: Uint8Array): void {
     this.bytesUpstream += chunk.length;
-    if (!(this.broker as Connection).write(chunk)) this.#stalled(this.client);
+    const broker = this.broker as Connection;
+    if (!broker.write(chunk)) this.#stalled("broker", broker, this.client);
   }
 
   fromBroker(chunk: Uint8Array): void {
     this.bytesDownstream += chunk.length;
-    if (!this.client.write(chunk)) this.#stalled(this.broker as Connection);
+    if (!this.client.write(chunk)) this.#stalled("client", this.client, this.broker as Connection);
   }
 
-  #stalled(source: Connection): void {
+  #stalled(side: Side, slow: Connection, source: Connection): void {
+    const { wheel, limits } = this.context;
     source.pause();
-    this.#waiting = this.#bytesWaiting;
-    if (this.#state === "relaying") this.context.wheel.set(this, this.context.limits.stallTimeoutMs);
+    this.#backlogs[side].begin(slow, wheel.now);
+    // The deadline of an ending tunnel stays, and so does one that another backlog has begun.
+    if (this.timerSlot === undefined) wheel.set(this, limits.stallTimeoutMs);
   }
 
-  get #bytesWaiting(): number {
-    return this.client.bufferedBytes + (this.broker?.bufferedBytes ?? 0);
+  drained(side: Side): void {
+    this.#backlogs[side].end();
+    this.#side(OTHER[side])?.resume();
   }
 
-  drained(source: Connection | undefined): void {
-    source?.resume();
+  #side(side: Side): Connection | undefined {
+    return side === "client" ? this.client : this.broker;
   }
 
   /** A FIN goes on to the other side; the opposite direction has a bounded time left. */
-  peerEnded(other: Connection | undefined): void {
-    if (this.#state === "dialing") return this.end(undefined);
-    other?.end();
-    this.#state = this.#state === "relaying" ? "half_closed" : "closing";
-    this.context.wheel.set(this, this.context.limits.stallTimeoutMs);
+  peerEnded(side: Side): void {
+    if (this.#state === "dialing") return this.end(fault("client_lost", "closed by the client before a broker was reached"));
+    this.#side(OTHER[side])?.end();
+    this.#await(this.#state === "relaying" ? `awaiting_${OTHER[side]}` : "closing");
   }
 
-  closed(side: "client" | "broker", error: NetworkError | undefined): void {
+  /** One connection is gone: the other one gets what waits for it, and a FIN behind that. */
+  closed(side: Side, error: NetworkError | undefined): void {
     if (this.#state === "closed") return;
-    const other = side === "client" ? this.broker : this.client;
-    if (error !== undefined) this.cause ??= fault(side === "client" ? "client_lost" : "broker_lost", error.message);
-    if (side === "client") this.client.handler = FORGOTTEN;
-    if (other === undefined || other.handler === FORGOTTEN) return this.#finish();
-    if (side === "broker") (this.broker as Connection).handler = FORGOTTEN;
-    if (error !== undefined) other.reset();
-    else other.end();
-    this.#state = "closing";
+    if (error !== undefined) this.cause ??= fault(error.code === "internal" ? "internal_error" : `${side}_lost`, error.message);
+    if (this.#state === "dialing") return this.end(undefined);
+    const [gone, other] = [this.#side(side) as Connection, this.#side(OTHER[side]) as Connection];
+    gone.handler = FORGOTTEN;
+    if (other.handler === FORGOTTEN) return this.#finish();
+    other.end();
+    other.resume(); // of a paused one no FIN would be seen
+    this.#await(`awaiting_${OTHER[side]}`);
+  }
+
+  #await(state: State): void {
+    this.#state = state;
     this.context.wheel.set(this, this.context.limits.stallTimeoutMs);
   }
 
@@ -185,14 +197,27 @@ export class Tunnel implements Timed, DialHandler {
       this.#dial?.cancel();
       return this.#attemptFailed(fault("broker_timeout", "the broker could not be reached in time"));
     }
-    const waiting = this.#bytesWaiting;
-    if (this.#state === "relaying" && waiting === 0) return;
-    if (this.#state === "relaying" && waiting < this.#waiting) {
-      this.#waiting = waiting;
-      this.context.wheel.set(this, this.context.limits.stallTimeoutMs);
-      return;
+    if (this.#state === "relaying") return this.#lookAtBacklogs();
+    this.end(fault(`${this.#late}_stalled`, `the ${this.#late} did not take the rest, or did not close, in time`));
+  }
+
+  #lookAtBacklogs(): void {
+    const { wheel, limits: { stallTimeoutMs } } = this.context;
+    let due = Infinity;
+    for (const side of SIDES) {
+      const stalledMs = this.#backlogs[side].look(this.#side(side) as Connection, wheel.now);
+      if (stalledMs === undefined) continue;
+      if (stalledMs >= stallTimeoutMs) return this.end(fault(`${side}_stalled`, `the ${side} took nothing for ${Math.round(stallTimeoutMs / 1000)} s`));
+      due = Math.min(due, stallTimeoutMs - stalledMs);
     }
-    this.end(fault(this.client.bufferedBytes > 0 ? "client_stalled" : "broker_stalled", "a side took nothing, or did not close, within the limit"));
+    if (due !== Infinity) wheel.set(this, due);
+  }
+
+  /** Who keeps an ending tunnel from its end. */
+  get #late(): Side {
+    if (this.client.bufferedBytes > 0) return "client";
+    if ((this.broker as Connection).bufferedBytes > 0) return "broker";
+    return this.#state === "awaiting_client" ? "client" : "broker";
   }
 
   #leaveBroker(): void {
@@ -215,14 +240,14 @@ const tunnelOf = (connection: Connection) => connection.owner as Tunnel;
 
 const FROM_CLIENT: ConnectionHandler = {
   data: (connection, chunk) => tunnelOf(connection).fromClient(chunk),
-  drain: (connection) => tunnelOf(connection).drained(tunnelOf(connection).broker),
-  end: (connection) => tunnelOf(connection).peerEnded(tunnelOf(connection).broker),
+  drain: (connection) => tunnelOf(connection).drained("client"),
+  end: (connection) => tunnelOf(connection).peerEnded("client"),
   close: (connection, error) => tunnelOf(connection).closed("client", error),
 };
 
 const FROM_BROKER: ConnectionHandler = {
   data: (connection, chunk) => tunnelOf(connection).fromBroker(chunk),
-  drain: (connection) => tunnelOf(connection).drained(tunnelOf(connection).client),
-  end: (connection) => tunnelOf(connection).peerEnded(tunnelOf(connection).client),
+  drain: (connection) => tunnelOf(connection).drained("broker"),
+  end: (connection) => tunnelOf(connection).peerEnded("broker"),
   close: (connection, error) => tunnelOf(connection).closed("broker", error),
 };
