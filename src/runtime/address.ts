@@ -1,4 +1,3 @@
-import { networkError } from "./network_error.ts";
 import type { ListenOptions } from "./types.ts";
 
 const MAPPED = "::ffff:";
@@ -19,24 +18,22 @@ export function isAddress(host: string): boolean {
   return host.includes(":") || /^\d+(\.\d+){3}$/.test(host);
 }
 
-/** Listens on the host, or on every address: `::` takes IPv4 as well, and a machine without IPv6 has `0.0.0.0`. */
-export async function listenOn<T>(options: ListenOptions, listen: (host: string) => T | Promise<T>): Promise<T> {
-  try {
-    if (options.host !== undefined) return await listen(options.host);
-    return await onEveryAddress(listen);
-  } catch (thrown) {
-    // Deno's word for an address of another machine.
-    if ((thrown as { code?: string }).code === "EINVAL") (thrown as { code: string }).code = "EADDRNOTAVAIL";
-    throw networkError(`listen on ${hostAndPort(options.host, options.port)}`, thrown);
-  }
+/** The far end of a connection. */
+export interface Peer {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
 }
 
-async function onEveryAddress<T>(listen: (host: string) => T | Promise<T>): Promise<T> {
-  try {
-    return await listen("::");
-  } catch (thrown) {
-    const { code, name } = thrown as { code?: string; name?: string };
-    if (code === "EADDRINUSE" || name === "AddrInUse") throw thrown;
-    return listen("0.0.0.0");
-  }
+/** That of a unix socket, which has no address of its own. */
+export const UNIX_PEER: Peer = { remoteAddress: "unix", remotePort: 0 };
+
+/** A place to listen on or to dial, as people write it. */
+export function placeOf({ path, host, port, descriptor }: Partial<Pick<ListenOptions, "path" | "host" | "port" | "descriptor">>): string {
+  if (path !== undefined) return `unix:${path}`;
+  return descriptor === undefined ? hostAndPort(host, port ?? 0) : `descriptor ${descriptor}`;
+}
+
+/** Who is at the other end, for messages. */
+export function peerOf({ remoteAddress, remotePort }: Peer): string {
+  return remoteAddress === UNIX_PEER.remoteAddress ? "a unix socket" : hostAndPort(remoteAddress, remotePort);
 }

@@ -1,5 +1,5 @@
 import type { Socket } from "bun";
-import { hostAndPort, plainAddress } from "./address.ts";
+import { type Peer, peerOf, plainAddress, UNIX_PEER } from "./address.ts";
 import { closed } from "./handlers.ts";
 import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
@@ -38,11 +38,12 @@ export class BunConnection implements Connection {
   #fault: NetworkError | undefined;
 
   /** `remote`: the address that was dialed. A client's is asked of the kernel now, for it is gone once the socket is closed. */
-  constructor(socket: BunSocket, remote?: { readonly address: string; readonly port: number }) {
+  constructor(socket: BunSocket, remote?: Peer) {
     this.owner = undefined;
     this.#socket = socket;
-    this.remoteAddress = remote === undefined ? plainAddress(socket.remoteAddress ?? "") : remote.address;
-    this.remotePort = remote === undefined ? socket.remotePort : remote.port;
+    if (remote === undefined && socket.remoteAddress === undefined && socket.localPort === undefined) remote = UNIX_PEER;
+    this.remoteAddress = remote === undefined ? plainAddress(socket.remoteAddress ?? "") : remote.remoteAddress;
+    this.remotePort = remote === undefined ? socket.remotePort : remote.remotePort;
     this.#waiting = undefined;
     this.#held = undefined;
     this.#fault = undefined;
@@ -274,7 +275,7 @@ export class BunConnection implements Connection {
   }
 
   #where(): string {
-    return `connection with ${hostAndPort(this.remoteAddress, this.remotePort)}`;
+    return `connection with ${peerOf(this)}`;
   }
 }
 

@@ -1,4 +1,4 @@
-import { hostAndPort, isAddress } from "./address.ts";
+import { isAddress, type Peer, placeOf, UNIX_PEER } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { connectionHandlers } from "./bun_listener.ts";
 import { lookUp } from "./bun_lookup.ts";
@@ -16,34 +16,35 @@ export function danglingDials(): number {
   return dangling;
 }
 
-/** Plain TCP. */
+/** Plain TCP, or a unix socket. */
 export function dialOnBun(options: DialOptions, handler: DialHandler): Dial {
-  const where = hostAndPort(options.host, options.port);
+  const where = placeOf(options);
+  if (options.path !== undefined) return new AddressDial(where, options.path, UNIX_PEER.remotePort, handler).start();
   if (isAddress(options.host)) return new AddressDial(where, options.host, options.port, handler).start();
   return new NameDial(where, options, handler).start();
 }
 
-/** A connection to one address that is being opened; it is the socket's `data` until then. */
-class AddressDial implements Dial {
-  readonly address: string;
-  readonly port: number;
+/** A connection to one address, or to the path of a unix socket, that is being opened; it is the socket's `data` until then. */
+class AddressDial implements Dial, Peer {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
   readonly #where: string;
   readonly #handler: DialHandler;
   #state: "dialing" | "cancelled" | "settled" = "dialing";
 
   constructor(where: string, address: string, port: number, handler: DialHandler) {
     this.#where = where;
-    this.address = address;
-    this.port = port;
+    this.remoteAddress = address;
+    this.remotePort = port;
     this.#handler = handler;
   }
 
   start(): this {
-    const { address: hostname, port } = this;
-    const data = this as unknown as BunConnection;
+    const { remoteAddress: address, remotePort: port } = this;
+    const common = { allowHalfOpen: true, socket: dialHandlers, data: this as unknown as BunConnection };
     try {
       // With `connectError` among the handlers the promise needs no one to catch it.
-      void Bun.connect<BunConnection>({ hostname, port, allowHalfOpen: true, socket: dialHandlers, data });
+      void (port === UNIX_PEER.remotePort ? Bun.connect({ unix: address, ...common }) : Bun.connect({ hostname: address, port, ...common }));
     } catch (thrown) {
       queueMicrotask(() => this.onError(thrown));
     }
@@ -64,7 +65,7 @@ class AddressDial implements Dial {
       return;
     }
     this.#state = "settled";
-    const connection = new BunConnection(socket, this);
+    const connection = new BunConnection(socket, this.remotePort === UNIX_PEER.remotePort ? UNIX_PEER : this);
     socket.data = connection;
     opened(this.#handler, connection);
   }

@@ -1,9 +1,11 @@
 import type { SocketHandler } from "bun";
-import { isAddress, listenOn } from "./address.ts";
+import { isAddress } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { lookUp } from "./bun_lookup.ts";
 import { abandoned, accept, admitted } from "./handlers.ts";
+import { listenOn, type Place } from "./listen_on.ts";
 import type { AcceptHandler, Listener, ListenOptions, NetworkError } from "./types.ts";
+import { socketFiles } from "./unix_path_bun.ts";
 
 /** What every socket does once it has its connection; one object of functions for all of them. */
 export const connectionHandlers = {
@@ -21,22 +23,39 @@ export async function listenOnBun(options: ListenOptions, handler: AcceptHandler
   const socket = handshakes?.handlers ?? plainHandlers(handler);
   // TLS 1.2 is Bun's own minimum (a test holds it to that); the option for it is not documented.
   const tls = options.tls && { cert: options.tls.cert, key: options.tls.key };
-  const listener = await listenOn(options, async (hostname) => {
-    try {
-      return Bun.listen<BunConnection>({ hostname, port: options.port, allowHalfOpen: true, ...(tls && { tls }), socket });
-    } catch (thrown) {
-      // Of a name without an address Bun says only that it failed.
-      if (!isAddress(hostname)) await lookUp(hostname);
-      throw thrown;
-    }
-  });
+  const listener = await listenOn(options, socketFiles, (place) => bind(place, { allowHalfOpen: true, ...(tls && { tls }), socket }));
   return {
-    port: listener.port,
+    port: portOf(listener),
     async close() {
       listener.stop(false);
       handshakes?.abandonAll({ code: "cancelled", message: "the listener was closed" });
     },
   };
+}
+
+type Options = Omit<Bun.TCPSocketListenOptions<BunConnection>, "hostname" | "port">;
+
+function bind(place: Place, options: Options): Bun.SocketListener<BunConnection> | Promise<never> {
+  if ("hostname" in place) return bindToHost(place, options);
+  // `fd` is not in the types.
+  return Bun.listen({ ...options, ...("path" in place ? { unix: place.path } : place) } as unknown as Bun.UnixSocketOptions<BunConnection>);
+}
+
+function bindToHost(place: { hostname: string; port: number }, options: Options): Bun.SocketListener<BunConnection> | Promise<never> {
+  try {
+    return Bun.listen({ ...options, ...place });
+  } catch (thrown) {
+    if (isAddress(place.hostname)) throw thrown;
+    // Of a name without an address Bun says only that it failed.
+    return lookUp(place.hostname).then(() => Promise.reject(thrown));
+  }
+}
+
+/** Of a descriptor Bun tells it only through `getsockname`, which is not in the types. 0: a unix socket. */
+function portOf(listener: Bun.SocketListener<BunConnection>): number {
+  const name: { port?: number } = {};
+  (listener as unknown as { getsockname(into: object): void }).getsockname(name);
+  return name.port ?? 0;
 }
 
 /** The executable starts with a compiler that waits long, which keeps a quiet proxy small; from so many connections on it is a busy one. */

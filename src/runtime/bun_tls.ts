@@ -133,7 +133,7 @@ class BunHandshake implements Handshake {
       return;
     }
     this.#state = "settled";
-    const connection = new BunConnection(socket, { address: this.#plain.remoteAddress, port: this.#plain.remotePort });
+    const connection = new BunConnection(socket, this.#plain);
     socket.data = connection;
     secured(this.#handler, connection, factsOf(socket, certificate));
   }

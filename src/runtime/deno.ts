@@ -4,7 +4,7 @@
  * not pay yet; it is kept for what node:net cannot do there: see the RST of a paused connection.
  */
 import process from "node:process";
-import { hostAndPort } from "./address.ts";
+import { placeOf } from "./address.ts";
 import { DenoConnection, type DenoConn } from "./deno_connection.ts";
 import { listenOnDeno } from "./deno_listener.ts";
 import { failed, opened } from "./handlers.ts";
@@ -16,11 +16,11 @@ import type { Dial, DialHandler, DialOptions, ListenOptions, Runtime } from "./t
 /** What is used of the `Deno` namespace. */
 const { Deno } = globalThis as unknown as {
   Deno: {
-    connect(options: { hostname: string; port: number; signal: AbortSignal }): Promise<DenoConn>;
+    connect(options: object): Promise<DenoConn>;
   };
 };
 
-/** Plain TCP. */
+/** Plain TCP, or a unix socket. */
 class DenoDial implements Dial {
   readonly #options: DialOptions;
   readonly #handler: DialHandler;
@@ -32,8 +32,9 @@ class DenoDial implements Dial {
   }
 
   start(): this {
-    const { host, port } = this.#options;
-    Deno.connect({ hostname: host, port, signal: this.#abort.signal }).then(
+    const { host, port, path } = this.#options;
+    const place = path === undefined ? { hostname: host, port } : { transport: "unix", path };
+    Deno.connect({ ...place, signal: this.#abort.signal }).then(
       (conn) => this.#opened(conn),
       (thrown: unknown) => this.#failed(thrown),
     );
@@ -56,8 +57,7 @@ class DenoDial implements Dial {
 
   #failed(thrown: unknown): void {
     if (this.#abort.signal.aborted) return;
-    const { host, port } = this.#options;
-    failed(this.#handler, networkError(`connect to ${hostAndPort(host, port)}`, thrown));
+    failed(this.#handler, networkError(`connect to ${placeOf(this.#options)}`, thrown));
   }
 }
 
@@ -71,7 +71,7 @@ export const runtime: Runtime = {
   version: process.versions["deno"] ?? "",
   capabilities: net.capabilities,
   system,
-  listen: (options, handler) => (usesTls(options) ? net.listen(options, handler) : listenOnDeno(options, handler)),
+  listen: (options, handler) => (usesTls(options) || options.descriptor !== undefined ? net.listen(options, handler) : listenOnDeno(options, handler)),
   connect: (options, handler) => (usesTls(options) ? net.connect(options, handler) : new DenoDial(options, handler).start()),
   createTlsContext: net.createTlsContext,
   secureServer: net.secureServer,

@@ -1,17 +1,17 @@
-import { hostAndPort, plainAddress } from "./address.ts";
+import { peerOf, plainAddress, UNIX_PEER } from "./address.ts";
 import { closed } from "./handlers.ts";
 import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
 
-/** The part of `Deno.TcpConn` that is used. */
+/** The part of `Deno.TcpConn` that is used; a `Deno.UnixConn` has neither address nor options. */
 export interface DenoConn {
-  readonly remoteAddr: { readonly hostname: string; readonly port: number };
+  readonly remoteAddr: { readonly hostname?: string; readonly port?: number };
   read(into: Uint8Array): Promise<number | null>;
   write(chunk: Uint8Array): Promise<number>;
   closeWrite(): Promise<void>;
   close(): void;
-  setNoDelay(on: boolean): void;
-  setKeepAlive(on: boolean): void;
+  setNoDelay?(on: boolean): void;
+  setKeepAlive?(on: boolean): void;
 }
 
 /** A quiet connection parks this much; one that fills it gets twice as much the next time. */
@@ -44,10 +44,10 @@ export class DenoConnection implements Connection {
 
   constructor(conn: DenoConn) {
     this.#conn = conn;
-    this.remoteAddress = plainAddress(conn.remoteAddr.hostname);
-    this.remotePort = conn.remoteAddr.port;
+    this.remoteAddress = plainAddress(conn.remoteAddr.hostname ?? UNIX_PEER.remoteAddress);
+    this.remotePort = conn.remoteAddr.port ?? UNIX_PEER.remotePort;
     try {
-      conn.setNoDelay(true);
+      conn.setNoDelay?.(true);
     } catch {
       // Reset before it was seen: the first read says so.
     }
@@ -98,7 +98,7 @@ export class DenoConnection implements Connection {
     // Deno cannot set the idle time: the system's holds.
     if (this.#isOver()) return;
     try {
-      this.#conn.setKeepAlive(true);
+      this.#conn.setKeepAlive?.(true);
     } catch {
       // The peer has reset it: the next read says so.
     }
@@ -211,7 +211,7 @@ export class DenoConnection implements Connection {
   /** A read or a write failed, which ends both directions. */
   #lost(thrown: unknown): void {
     if (this.#isOver()) return;
-    this.fail(networkError(`connection with ${hostAndPort(this.remoteAddress, this.remotePort)}`, thrown));
+    this.fail(networkError(`connection with ${peerOf(this)}`, thrown));
   }
 
   #finish(): void {

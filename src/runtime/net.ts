@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import process from "node:process";
 import { connect as connectTls } from "node:tls";
-import { hostAndPort, isAddress } from "./address.ts";
+import { isAddress, placeOf, UNIX_PEER } from "./address.ts";
 import { failed, opened } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
@@ -44,8 +44,9 @@ class NetDial implements Dial {
   }
 
   #dial(): void {
-    const { host, port, tls } = this.#options;
-    const common = { host, port, allowHalfOpen: true, autoSelectFamily: true };
+    const { host, port, path, tls } = this.#options;
+    const place = path === undefined ? { host, port, autoSelectFamily: true } : { path };
+    const common = { ...place, allowHalfOpen: true };
     let socket: Socket;
     if (tls === undefined) {
       socket = connect({ ...common, noDelay: true }, () => this.#opened());
@@ -64,7 +65,7 @@ class NetDial implements Dial {
     this.#state = "settled";
     const socket = this.#socket!;
     if (this.#options.tls !== undefined) socket.setNoDelay(true);
-    const connection = new NetConnection(socket);
+    const connection = new NetConnection(socket, this.#options.path === undefined ? undefined : UNIX_PEER);
     opened(this.#handler, connection);
     connection.start();
   }
@@ -72,8 +73,8 @@ class NetDial implements Dial {
   #failed(thrown: unknown): void {
     if (this.#state !== "dialing") return;
     this.#state = "settled";
-    const { host, port, tls } = this.#options;
-    const error = networkError(`connect to ${hostAndPort(host, port)}`, thrown, host);
+    const { host, tls } = this.#options;
+    const error = networkError(`connect to ${placeOf(this.#options)}`, thrown, host);
     // What does not speak TLS answers a handshake with a close.
     const hint = tls !== undefined && error.code === "reset" ? " during the TLS handshake: does it speak TLS?" : "";
     failed(this.#handler, { ...error, message: error.message + hint });

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { hostAndPort, plainAddress } from "./address.ts";
+import { type Peer, peerOf, plainAddress, UNIX_PEER } from "./address.ts";
 import { closed } from "./handlers.ts";
 import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
@@ -21,10 +21,11 @@ export class NetConnection implements Connection {
   #owesDrain = false;
   #fault: NetworkError | undefined;
 
-  constructor(socket: Socket) {
+  /** `remote`: where it is not for the kernel to say. */
+  constructor(socket: Socket, remote?: Peer) {
     this.#socket = socket;
-    this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
-    this.remotePort = socket.remotePort ?? 0;
+    this.remoteAddress = remote?.remoteAddress ?? plainAddress(socket.remoteAddress ?? "");
+    this.remotePort = remote?.remotePort ?? socket.remotePort ?? 0;
   }
 
   /** Starts the events; called when the owner has set its handler. */
@@ -72,8 +73,8 @@ export class NetConnection implements Connection {
   reset(): void {
     if (this.#isOver()) return;
     this.#writing = "reset";
-    // Under TLS there is no RST: TLS sockets refuse it, and resetting the TCP socket below one crashes Node 20.
-    if ("encrypted" in this.#socket) this.#socket.destroy();
+    // Under TLS there is no RST: TLS sockets refuse it, and resetting the TCP socket below one crashes Node 20. Unix sockets have none.
+    if ("encrypted" in this.#socket || this.remoteAddress === UNIX_PEER.remoteAddress) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 
@@ -137,6 +138,6 @@ export class NetConnection implements Connection {
   }
 
   #where(): string {
-    return `connection with ${hostAndPort(this.remoteAddress, this.remotePort)}`;
+    return `connection with ${peerOf(this)}`;
   }
 }

@@ -1,23 +1,25 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
-import { listenOn, plainAddress } from "./address.ts";
+import { plainAddress, UNIX_PEER } from "./address.ts";
 import { abandoned, accept, admitted } from "./handlers.ts";
+import { listenOn, type Place } from "./listen_on.ts";
 import { NetConnection } from "./net_connection.ts";
 import { networkError } from "./network_error.ts";
 import type { AcceptHandler, Listener, ListenOptions, NetworkError, ServerTls } from "./types.ts";
+import { socketFiles } from "./unix_path_node.ts";
 
 /** Rejects with a NetworkError value. */
 export async function listenOnNet(options: ListenOptions, handler: AcceptHandler): Promise<Listener> {
   // A new one for each attempt, because a server that failed to listen is of no more use.
   let handshakes: Handshakes | undefined;
-  const server = await listenOn(options, async (host) => {
+  const server = await listenOn(options, socketFiles, async (place) => {
     handshakes = options.tls && new Handshakes(options.tls, options.handshakeTimeoutMs, handler);
     const server = serverFor(handler, handshakes);
-    await listening(server, host, options.port);
+    await listening(server, place);
     return server;
   });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: portOf(server) ?? UNIX_PEER.remotePort,
     async close() {
       server.close();
       handshakes?.abandonAll();
@@ -27,17 +29,24 @@ export async function listenOnNet(options: ListenOptions, handler: AcceptHandler
 
 function serverFor(handler: AcceptHandler, handshakes: Handshakes | undefined): Server {
   // A FIN during a handshake ends it at once; half-open is switched on when it is done.
-  return createServer({ noDelay: true, allowHalfOpen: handshakes === undefined }, (socket) => {
+  const server = createServer({ noDelay: true, allowHalfOpen: handshakes === undefined }, (socket) => {
     if (!admitted(handler)) socket.destroy();
     else if (handshakes !== undefined) handshakes.begin(socket);
-    else begin(handler, socket);
+    else begin(handler, new NetConnection(socket, portOf(server) === undefined ? UNIX_PEER : undefined));
   });
+  return server;
 }
 
-function listening(server: Server, host: string, port: number): Promise<void> {
+/** undefined: a unix socket. */
+function portOf(server: Server): number | undefined {
+  // A path, or nothing, or an empty object on Bun.
+  return (server.address() as Partial<AddressInfo> | null)?.port;
+}
+
+function listening(server: Server, place: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port }, () => {
+    server.listen("hostname" in place ? { host: place.hostname, port: place.port } : place, () => {
       server.removeListener("error", reject);
       // An accept that fails (no descriptor left) is not the end of the listener.
       server.on("error", () => {});
@@ -46,8 +55,7 @@ function listening(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function begin(handler: AcceptHandler, socket: Socket): void {
-  const connection = new NetConnection(socket);
+function begin(handler: AcceptHandler, connection: NetConnection): void {
   accept(handler, connection);
   connection.start();
 }
@@ -97,7 +105,7 @@ class Handshakes {
       return;
     }
     socket.allowHalfOpen = true;
-    begin(this.#handler, socket);
+    begin(this.#handler, new NetConnection(socket));
   }
 
   #abandon(transport: Socket | undefined, reason: NetworkError): void {

@@ -8,23 +8,25 @@ import { clientContext } from "./net_trust.ts";
 import type { ClientTlsOptions, Connection, Handshake, NetworkError, SecureHandler } from "./types.ts";
 
 export function secureClientOnNet(connection: Connection, options: ClientTlsOptions, handler: SecureHandler): Handshake {
-  return new ClientHandshake(options, handler).start(connection as NetConnection);
+  return new ClientHandshake(connection as NetConnection, options, handler).start();
 }
 
 class ClientHandshake implements Handshake {
+  readonly #plain: NetConnection;
   readonly #options: ClientTlsOptions;
   readonly #handler: SecureHandler;
   #socket: TLSSocket | undefined;
   #state: "shaking" | "settled" = "shaking";
 
-  constructor(options: ClientTlsOptions, handler: SecureHandler) {
+  constructor(plain: NetConnection, options: ClientTlsOptions, handler: SecureHandler) {
+    this.#plain = plain;
     this.#options = options;
     this.#handler = handler;
   }
 
-  start(connection: NetConnection): this {
+  start(): this {
     try {
-      const transport = connection.release();
+      const transport = this.#plain.release();
       transport.on("error", () => {});
       const socket: TLSSocket = connect({ socket: transport, ...optionsFor(this.#options) }, () => this.#done(socket));
       this.#socket = socket;
@@ -52,7 +54,7 @@ class ClientHandshake implements Handshake {
       return;
     }
     this.#state = "settled";
-    const connection = new NetConnection(socket);
+    const connection = new NetConnection(socket, this.#plain);
     secured(this.#handler, connection, factsOf(socket, insecure ? undefined : certificateOf(socket)));
     connection.start();
   }

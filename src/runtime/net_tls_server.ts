@@ -82,23 +82,25 @@ function unreadable({ cert, key, ca }: ServerTlsOptions): NetworkError | undefin
 }
 
 export function secureServerOnNet(connection: Connection, first: Uint8Array, context: TlsContext, handler: SecureHandler): Handshake {
-  return new ServerHandshake(context as NetTlsContext, handler).start(connection as NetConnection, first);
+  return new ServerHandshake(connection as NetConnection, context as NetTlsContext, handler).start(first);
 }
 
 class ServerHandshake implements Handshake {
+  readonly #plain: NetConnection;
   readonly #context: NetTlsContext;
   readonly #handler: SecureHandler;
   #transport: Socket | undefined;
   #state: "shaking" | "settled" = "shaking";
 
-  constructor(context: NetTlsContext, handler: SecureHandler) {
+  constructor(plain: NetConnection, context: NetTlsContext, handler: SecureHandler) {
+    this.#plain = plain;
     this.#context = context;
     this.#handler = handler;
   }
 
-  start(connection: NetConnection, first: Uint8Array): this {
+  start(first: Uint8Array): this {
     try {
-      const transport = connection.release();
+      const transport = this.#plain.release();
       this.#transport = transport;
       // A FIN during the handshake ends it at once; half-open is switched on again when it is done.
       transport.allowHalfOpen = false;
@@ -127,7 +129,7 @@ class ServerHandshake implements Handshake {
     }
     this.#state = "settled";
     socket.allowHalfOpen = true;
-    const connection = new NetConnection(socket);
+    const connection = new NetConnection(socket, this.#plain);
     secured(this.#handler, connection, factsOf(socket, certificate));
     connection.start();
   }

@@ -8,6 +8,7 @@ import type { Case } from "./lab.ts";
 import { leakCases } from "./leak_cases.ts";
 import { handshakeCases, listenCases } from "./listen_cases.ts";
 import { streamCases } from "./stream_cases.ts";
+import { unixCases } from "./unix_cases.ts";
 
 const everywhere: readonly Case[] = [...streamCases, ...closeCases, ...dialCases, ...listenCases, ...leakCases, ...fuzzCases];
 const secureOnly: readonly Case[] = [...trustCases, ...handshakeCases];
@@ -15,7 +16,7 @@ const secureOnly: readonly Case[] = [...trustCases, ...handshakeCases];
 /** The one list that every adapter has to pass, on every runtime that it is for. */
 export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[]): void {
   for (const { secure, starts } of [{ secure: false, starts: false }, { secure: true, starts: false }, { secure: true, starts: true }]) {
-    const cases = secure ? [...everywhere, ...secureOnly.filter(({ name }) => !starts || !isTheListeners(name))] : everywhere;
+    const cases = secure ? [...everywhere, ...secureOnly.filter(({ name }) => !starts || !isTheListeners(name))] : [...everywhere, ...unixCases];
     describe(`${name} on ${runtime.name}, ${starts ? "TLS begun by hand" : secure ? "TLS" : "TCP"}`, () => {
       for (const one of cases) {
         const gap = gaps.find((it) => it.case.test(one.name) && (it.secure ?? secure) === secure);
