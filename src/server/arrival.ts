@@ -37,8 +37,6 @@ export class Arrival implements Timed, SecureHandler {
   #connection: Connection;
   #stage: Stage = "first_bytes";
   #reader: ProxyHeaderReader | FirstBytes | ClientHelloReader | RequestHeadReader | undefined = undefined;
-  /** What the first bytes were told from: the next reader needs them too. */
-  #seen: Uint8Array = NOTHING;
   #handshake: Handshake | undefined = undefined;
   #proxied: ProxyHeader | undefined = undefined;
   #hello: ClientHello | undefined = undefined;
@@ -64,13 +62,18 @@ export class Arrival implements Timed, SecureHandler {
     const { entrance } = this;
     const { proxyProtocol } = entrance.config;
     if (proxyProtocol === undefined) return this.#welcome();
-    if (!entrance.isTrusted(this.peerAddress)) {
+    if (!this.#isTrusted) {
       if (proxyProtocol.mode === "optional") return this.#welcome();
       return this.#refuse("wrong_protocol", "not from a network whose PROXY header is trusted");
     }
     entrance.wheel.set(this, PROXY_HEADER_TIMEOUT_MS);
     if (proxyProtocol.mode === "required") this.#expectProxyHeader();
     else this.#expect("first_bytes", new FirstBytes());
+  }
+
+  /** Whether a PROXY header is believed. */
+  get #isTrusted(): boolean {
+    return this.entrance.isTrusted(this.peerAddress);
   }
 
   /** The client's own address, as far as it is known. */
@@ -121,22 +124,25 @@ export class Arrival implements Timed, SecureHandler {
     if (answer === undefined) return;
     if ("refused" in answer) return this.#refuse("wrong_protocol", `PROXY header: ${answer.refused}`);
     this.#proxied = answer.header;
-    this.#seen = NOTHING;
+    // It was the other proxy that spoke; its own checks and those of ports behind it end here.
+    this.#isHeard = false;
     this.#welcome();
     this.#again(answer.rest);
   }
 
   #readFirstBytes(chunk: Uint8Array): void {
-    const kind = this.#kindOf(chunk);
+    const reader = this.#reader as FirstBytes;
+    const kind = reader.push(chunk);
     if (kind === undefined) return;
-    const bytes = this.#seen;
-    this.#seen = NOTHING;
-    const { accept, config } = this.entrance;
-    if (kind === "proxy" && config.proxyProtocol !== undefined && this.#proxied === undefined && this.entrance.isTrusted(this.peerAddress)) {
-      this.#expectProxyHeader();
-      return this.#again(bytes);
+    const { bytes } = reader;
+    const { accept, limits, wheel } = this.entrance;
+    if (this.#proxied === undefined && this.#isTrusted) {
+      if (kind === "proxy") {
+        this.#expectProxyHeader();
+        return this.#again(bytes);
+      }
+      wheel.set(this, limits.handshakeTimeoutMs); // none comes
     }
-    if (this.entrance.isTrusted(this.peerAddress)) this.entrance.wheel.set(this, this.entrance.limits.handshakeTimeoutMs);
     const transport = accept.find((each) => FIRST[each] === kind);
     if (transport === undefined) return this.#refuseKind(kind);
     this.#begin(transport);
@@ -144,21 +150,16 @@ export class Arrival implements Timed, SecureHandler {
   }
 
   #readInnerBytes(chunk: Uint8Array): void {
-    const kind = this.#kindOf(chunk);
+    const reader = this.#reader as FirstBytes;
+    const kind = reader.push(chunk);
     if (kind === undefined) return;
-    const bytes = this.#seen;
-    this.#seen = NOTHING;
+    const { bytes } = reader;
     if (kind === "http") {
       this.#expectUpgrade();
       return this.#again(bytes);
     }
     // Whatever it is, the session says what is wrong with it.
     this.#enter("mqtts", bytes);
-  }
-
-  #kindOf(chunk: Uint8Array): FirstBytesKind | undefined {
-    this.#seen = this.#seen.length === 0 ? chunk : concat(this.#seen, chunk);
-    return (this.#reader as FirstBytes).push(chunk);
   }
 
   #readHello(chunk: Uint8Array): void {
@@ -278,7 +279,7 @@ export class Arrival implements Timed, SecureHandler {
   }
 
   gone(error: NetworkError | undefined): void {
-    this.#leave("client_lost", error?.message ?? "closed by the client before the handshake was over");
+    this.#leave(error?.code === "internal" ? "internal_error" : "client_lost", error?.message ?? "closed by the client before the handshake was over");
   }
 
   peerEnded(): void {
@@ -327,13 +328,6 @@ function toldTls({ authority, alpn, tls }: ProxyHeader): OriginTls | undefined {
 const NOTHING = new Uint8Array(0);
 /** What the first bytes of each transport look like. */
 const FIRST: Readonly<Record<Transport, FirstBytesKind>> = { mqtt: "mqtt", ws: "http", mqtts: "tls", wss: "tls" };
-
-function concat(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(left.length + right.length);
-  bytes.set(left);
-  bytes.set(right, left.length);
-  return bytes;
-}
 
 const arrivalOf = (connection: Connection) => connection.owner as Arrival;
 

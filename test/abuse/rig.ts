@@ -37,10 +37,7 @@ const TLS_FILES = "test/fixtures/tls";
 export class Rig {
   readonly proxy: ProxyServer;
   readonly brokers: readonly RecordingBroker[];
-  /** Lines of the JSON log. */
-  readonly log: readonly string[];
-  readonly opens: readonly SessionInfo[];
-  readonly ends: readonly SessionEnd[];
+  readonly #told: Told;
   readonly #enter: NonNullable<RigOptions["enter"]>;
   readonly #clients: RawClient[] = [];
   #descriptorsAtStart = 0;
@@ -49,10 +46,21 @@ export class Rig {
   constructor(proxy: ProxyServer, brokers: readonly RecordingBroker[], told: Told, enter: NonNullable<RigOptions["enter"]>) {
     this.proxy = proxy;
     this.brokers = brokers;
-    this.log = told.log;
-    this.opens = told.opens;
-    this.ends = told.ends;
+    this.#told = told;
     this.#enter = enter;
+  }
+
+  /** Lines of the JSON log. */
+  get log(): readonly string[] {
+    return this.#told.log;
+  }
+
+  get opens(): readonly SessionInfo[] {
+    return this.#told.opens;
+  }
+
+  get ends(): readonly SessionEnd[] {
+    return this.#told.ends;
   }
 
   get broker(): RecordingBroker {
@@ -120,6 +128,10 @@ export class Rig {
     await client.send(m.disconnect());
     await client.expectEnd();
     await client.close();
+  }
+
+  forgetLines(): void {
+    this.#told.log.length = 0;
   }
 
   /** Connections at the broker that are no canary's. */
