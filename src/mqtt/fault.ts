@@ -35,6 +35,7 @@ export const FAULTS = {
   handshake_failed: kind("client", 0, 0, 0),
   too_many_connections: kind("operator", 3, 0x97, 0),
   shutting_down: kind("operator", 3, 0x88, 0x8b),
+  decision_timeout: kind("operator", 3, 0x88, 0),
   no_broker: kind("operator", 3, 0x88, 0),
   broker_unreachable: kind("broker", 3, 0x88, 0),
   broker_timeout: kind("broker", 3, 0x88, 0),

@@ -16,7 +16,7 @@ export interface SessionContext {
   /** Where the listener's clients go. */
   readonly pool: Pool;
   /** The brokers to try, best first, of the pool that is set in the session; or why this client is turned away. */
-  choose(session: Session): readonly Broker[] | Fault;
+  choose(session: Session): readonly Broker[] | Fault | Promise<readonly Broker[] | Fault>;
   dial(broker: Broker, session: Session, handler: DialHandler): Dial;
   /** `suspectedBy`: a session that may be the cause itself; absent: the broker is at fault. */
   brokerFailed(broker: Broker, fault: Fault, suspectedBy: Session | undefined): void;

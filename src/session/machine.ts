@@ -219,6 +219,7 @@ export class Machine {
   #deadline(): void {
     switch (this.state) {
       case "reading_connect": return this.#finish(connectTimeout);
+      case "deciding": return this.#refuse(decisionTimeout);
       case "dialing":
         this.#put({ do: "cancel_dial" });
         return this.#attemptFailed(dialTimeout);
@@ -293,6 +294,7 @@ function isGone(channel: Channel): boolean {
 }
 
 const connectTimeout: Fault = { code: "connect_timeout", detail: "no whole CONNECT within the limit" };
+const decisionTimeout: Fault = { code: "decision_timeout", detail: "whether and where the client may go was not known in time" };
 const dialTimeout: Fault = { code: "broker_timeout", detail: "the broker could not be reached in time" };
 const answerTimeout: Fault = { code: "broker_timeout", detail: "the broker did not answer CONNECT in time" };
 const brokerClosedEarly: Fault = { code: "broker_lost", detail: "the broker closed before CONNACK" };

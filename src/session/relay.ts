@@ -1,6 +1,7 @@
 import { fault } from "../mqtt/fault.ts";
 import type { FrameFollower } from "../mqtt/frame_follower.ts";
 import type { Connection } from "../runtime/types.ts";
+import type { Session } from "./session.ts";
 import { brokerHandler, clientHandler } from "./sides.ts";
 
 /**
@@ -32,5 +33,10 @@ export const LAST_FRAME = brokerHandler((session, chunk) => {
   const bytes = chunk.subarray(0, downstream.bodyLeft);
   downstream.follow(bytes);
   session.passDownstream(bytes);
-  if (downstream.bodyLeft === 0) session.sayGoodbye();
+  if (downstream.bodyLeft === 0) sayGoodbye(session);
 });
+
+export function sayGoodbye(session: Session): void {
+  if (session.goodbye !== undefined) session.client.write(session.goodbye);
+  session.step({ type: "said_goodbye" });
+}

@@ -2,7 +2,7 @@ import { ByteBuffer } from "../lib/byte_buffer.ts";
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
 import { type Connect, judgeFirstByte, type RefusedConnect, withCredentials } from "../mqtt/connect.ts";
-import { disconnectPacket, type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
+import { type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
@@ -10,11 +10,12 @@ import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
+import { disconnectAtBoundary, disconnectNow } from "./goodbye.ts";
 import { judgeSilences, nextLook, PROBE_AFTER_MS } from "./idle.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
-import { LAST_FRAME, RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
+import { RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
 /** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
@@ -112,8 +113,8 @@ export class Session implements Timed, DialHandler {
       case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
       case "open": return this.#open();
       case "refuse": return this.#refuse(output.fault);
-      case "disconnect_now": return this.#disconnectNow(output.fault);
-      case "disconnect_at_boundary": return this.#disconnectAtBoundary(output.fault);
+      case "disconnect_now": return disconnectNow(this, output.fault);
+      case "disconnect_at_boundary": return disconnectAtBoundary(this, output.fault);
       case "discard": return this.#discard();
       case "end": return this.#side(output.side)?.end();
       case "reset": return this.#side(output.side)?.reset();
@@ -148,6 +149,17 @@ export class Session implements Timed, DialHandler {
 
   #decide(): void {
     const chosen = this.context.choose(this);
+    if (!(chosen instanceof Promise)) return this.#decided(chosen);
+    this.#setDeadline("answer");
+    chosen.then((late) => this.#decided(late), (thrown: unknown) => {
+      this.context.internalError(thrown);
+      this.#decided(fault("internal_error", "the decision failed"));
+    });
+  }
+
+  /** The client may be gone by now, or have waited too long. */
+  #decided(chosen: readonly Broker[] | Fault): void {
+    if (this.machine.state !== "deciding") return;
     if ("code" in chosen) return this.step({ type: "turned_away", fault: chosen, version: this.version });
     this.#order = chosen;
     this.step({ type: "decided", brokers: chosen.length });
@@ -298,27 +310,6 @@ export class Session implements Timed, DialHandler {
   #refuse(why: Fault): void {
     const packet = this.version === undefined ? undefined : refusalPacket(this.version, why.code);
     if (packet !== undefined) this.client.write(packet);
-  }
-
-  /** Only between two packets may one of ours stand; within one the close must speak for itself. */
-  #disconnectNow(why: Fault): void {
-    const packet = disconnectPacket(this.version as Version, why.code);
-    if (packet !== undefined && this.#atBoundary) this.client.write(packet);
-  }
-
-  #disconnectAtBoundary(why: Fault): void {
-    if (!this.downstream?.finished) this.goodbye = disconnectPacket(this.version as Version, why.code); // the broker's own was the last
-    if (this.goodbye === undefined || this.#atBoundary) return this.sayGoodbye();
-    if (this.broker !== undefined) this.broker.handler = LAST_FRAME;
-  }
-
-  get #atBoundary(): boolean {
-    return this.downstream === undefined || (this.downstream.bodyLeft === 0 && !this.downstream.finished);
-  }
-
-  sayGoodbye(): void {
-    if (this.goodbye !== undefined) this.client.write(this.goodbye);
-    this.step({ type: "said_goodbye" });
   }
 
   /** From now on what arrives is read, so that the FIN is seen, and dropped. */

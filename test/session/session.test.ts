@@ -32,8 +32,8 @@ class Stub implements Connection {
   setKeepAlive(): void { this.probes++; }
 }
 
-/** A session that is relaying, in a time of its own. */
-function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}) {
+/** A session that has read nothing yet, in a time of its own. `choose`: what decides where it goes. */
+function startSession(choose?: SessionContext["choose"]) {
   const wheel = new TimerWheel(1_000);
   let now = 1_000;
   const pool = new Pool({
@@ -42,7 +42,7 @@ function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (c
     brokers: [{ name: "b:1883", scheme: "mqtt", host: "b", port: 1883, weight: 1, username: undefined, password: undefined, passwordFile: undefined }],
     tls: { caFile: undefined, insecure: false },
   });
-  let dialed: DialHandler | undefined;
+  const dials: DialHandler[] = [];
   const errors: unknown[] = [];
   const context: SessionContext = {
     limits: {
@@ -50,19 +50,13 @@ function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (c
       dialTimeoutMs: 5_000, answerTimeoutMs: 15_000, bufferSizeMax: 2_000, stallTimeoutMs: 5_000, drainTimeoutMs: 10_000,
     },
     wheel, now: () => now, listenerName: "l", pool,
-    choose: () => pool.brokers,
-    dial: (_broker, _session, handler) => { dialed = handler; return { cancel() {} }; },
+    choose: choose ?? (() => pool.brokers),
+    dial: (_broker, _session, handler) => { dials.push(handler); return { cancel() {} }; },
     brokerFailed() {}, brokerAnswered() {}, opened() {}, finished() {},
     internalError: (thrown) => errors.push(thrown),
   };
   const client = new Stub();
-  const upstream = new Stub();
   const session = new Session(context, client);
-  client.handler.data(client, m.connect({ version, keepAliveSeconds }));
-  dialed?.opened(upstream);
-  beforeConnack(client);
-  assert.equal(upstream.ended, false);
-  upstream.handler.data(upstream, m.connack({ version }));
   const pass = (milliseconds: number, each: () => void = () => {}) => {
     for (const end = now + milliseconds; now < end; ) {
       now += TICK_MS;
@@ -70,7 +64,28 @@ function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (c
       wheel.advance(now);
     }
   };
+  return { session, client, pool, dials, pass, errors };
+}
+
+/** A session that is relaying. */
+function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}) {
+  const { session, client, dials, pass, errors } = startSession();
+  const upstream = new Stub();
+  client.handler.data(client, m.connect({ version, keepAliveSeconds }));
+  dials[0]?.opened(upstream);
+  beforeConnack(client);
+  assert.equal(upstream.ended, false);
+  upstream.handler.data(upstream, m.connack({ version }));
   return { session, client, upstream, pass, errors };
+}
+
+/** A decision that is made when the test says so. */
+function decision() {
+  type Decided = Awaited<ReturnType<SessionContext["choose"]>>;
+  let resolve!: (decided: Decided) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<Decided>((...both) => { [resolve, reject] = both; });
+  return { promise, resolve, reject };
 }
 
 const causeOf = (session: Session) => (typeof session.machine.cause === "object" ? session.machine.cause.code : session.machine.cause);
@@ -86,6 +101,42 @@ describe("Session", () => {
     assert.equal(session.machine.state, "relaying");
     pass(12_000);
     assert.equal(causeOf(session), "client_stalled");
+  });
+
+  test("a decision may come later: what the client says meanwhile is kept, and goes to the broker that was chosen", async () => {
+    const { promise, resolve } = decision();
+    const { client, pool, dials } = startSession(() => promise);
+    client.handler.data(client, m.bytes(m.connect({ version: 5 }), m.publish({ version: 5 })));
+    assert.equal(dials.length, 0);
+    resolve(pool.brokers);
+    await promise;
+    const upstream = new Stub();
+    dials[0]?.opened(upstream);
+    upstream.handler.data(upstream, m.connack({ version: 5 }));
+    assert.deepEqual(upstream.written, m.bytes(m.connect({ version: 5 }), m.publish({ version: 5 })));
+  });
+
+  test("a decision that comes too late, or fails, is a refusal in the client's version; one for a client that has left is nothing", async () => {
+    const late = startSession(() => decision().promise);
+    late.client.handler.data(late.client, m.connect({ version: 5 }));
+    late.pass(16_000);
+    assert.deepEqual([causeOf(late.session), late.client.written], ["decision_timeout", m.connack({ version: 5, code: 0x88 })]);
+
+    const { promise, reject } = decision();
+    const broken = startSession(() => promise);
+    broken.client.handler.data(broken.client, m.connect({ version: 4 }));
+    reject(new Error("broken"));
+    await promise.catch(() => {});
+    await Promise.resolve();
+    assert.deepEqual([broken.errors.length, causeOf(broken.session), broken.client.written], [1, "internal_error", m.connack({ version: 4, code: 3 })]);
+
+    const left = decision();
+    const gone = startSession(() => left.promise);
+    gone.client.handler.data(gone.client, m.connect({ version: 4 }));
+    gone.client.handler.close(gone.client, undefined);
+    left.resolve(gone.pool.brokers);
+    await left.promise;
+    assert.deepEqual([gone.dials.length, gone.session.machine.state], [0, "closed"]);
   });
 
   test("what a client said while its broker stalled counts for its keep-alive", () => {

@@ -1,0 +1,20 @@
+import { disconnectPacket, type Fault, type Version } from "../mqtt/fault.ts";
+import { LAST_FRAME, sayGoodbye } from "./relay.ts";
+import type { Session } from "./session.ts";
+
+/** Only between two packets may one of ours stand; within one the close must speak for itself. */
+export function disconnectNow(session: Session, why: Fault): void {
+  const packet = disconnectPacket(session.version as Version, why.code);
+  if (packet !== undefined && isAtBoundary(session)) session.client.write(packet);
+}
+
+/** Behind the packet that is on its way. */
+export function disconnectAtBoundary(session: Session, why: Fault): void {
+  if (!session.downstream?.finished) session.goodbye = disconnectPacket(session.version as Version, why.code); // the broker's own was the last
+  if (session.goodbye === undefined || isAtBoundary(session)) sayGoodbye(session);
+  else if (session.broker !== undefined) session.broker.handler = LAST_FRAME;
+}
+
+function isAtBoundary({ downstream }: Session): boolean {
+  return downstream === undefined || (downstream.bodyLeft === 0 && !downstream.finished);
+}
