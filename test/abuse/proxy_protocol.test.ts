@@ -8,7 +8,7 @@ import { RawClient } from "../support/raw_client.ts";
 import * as header from "../transport/proxy_protocol/header_bytes.ts";
 import { frame } from "../transport/websocket/frames.ts";
 import { request } from "../transport/websocket/heads.ts";
-import { startRelay } from "./relay.ts";
+import { Relay } from "./relay.ts";
 import { type Rig, type RigOptions, startRig } from "./rig.ts";
 
 const PAIR = { cert: "test/fixtures/tls/server.pem", key: "test/fixtures/tls/server.key" };
@@ -184,7 +184,7 @@ test("a header and a ClientHello in one segment, and what one proxy says of TLS 
   const told = header.withFields(header.field(1, "other"), header.field(2, "told.example"), header.tlsField(5, 0, header.field(0x21, "TLSv1.2"), header.field(0x22, "admin")));
   for (const listener of [TLS, ANY]) {
     for (const bytes of [V1, V2, told]) {
-      const client = rig.keep(await RawClient.open({ port: await startRelay(t, rig.portOf(listener), bytes), tls: {} }));
+      const client = rig.keep(await RawClient.open({ port: (await Relay.start(t, rig.portOf(listener), bytes)).port, tls: {} }));
       await client.send(m.connect());
       await client.expect(m.connack());
       const info = rig.opens.at(-1);
@@ -193,7 +193,7 @@ test("a header and a ClientHello in one segment, and what one proxy says of TLS 
       await client.close();
     }
   }
-  const stranger = rig.keep(await RawClient.open({ port: await startRelay(t, rig.portOf(CERTIFICATES), told), tls: {} }).catch(() => rig.knock(PLAIN)));
+  const stranger = rig.keep(await RawClient.open({ port: (await Relay.start(t, rig.portOf(CERTIFICATES), told)).port, tls: {} }).catch(() => rig.knock(PLAIN)));
   await stranger.send(m.connect()).catch(() => {});
   await rig.line("client.reject", "the client gave no certificate", '"client.address":"192.0.2.1"');
   assert.equal(rig.refusals("handshake_failed"), 1);
