@@ -1,9 +1,10 @@
 import { ByteReader } from "./byte_reader.ts";
+import { PASSWORD, SESSION_EXPIRY, USERNAME, WILL } from "./connect_layout.ts";
 import { type Fault, fault, type FaultCode, type Version } from "./fault.ts";
 import { AUTHENTICATION_DATA, AUTHENTICATION_METHOD, CONNECT_PROPERTIES, type PropertyValues, readProperties, WILL_PROPERTIES } from "./properties.ts";
 import { isConnect, packetName } from "./rules.ts";
 
-/** What sluice knows of a client from its CONNECT. */
+/** What sluice knows of a client from its CONNECT. What few ask for is read from the frame when they do: connect_fields.ts. */
 export interface Connect {
   /** The packet as it came. */
   readonly frame: Uint8Array;
@@ -15,6 +16,8 @@ export interface Connect {
   readonly username: string | undefined;
   readonly keepAliveSeconds: number;
   readonly cleanStart: boolean;
+  /** How long the broker keeps the MQTT session after the connection, in MQTT 5's words for 3.x too: 0 not at all, SESSION_NEVER_EXPIRES for ever. */
+  readonly sessionExpirySeconds: number;
   /** Where the user name and password begin: they are the last fields of the packet. */
   readonly credentialsAt: number;
   /** Offset of the connect flags byte. */
@@ -27,7 +30,10 @@ export interface RefusedConnect {
   readonly version: Version | undefined;
 }
 
-const USERNAME = 0x80, PASSWORD = 0x40, WILL_RETAIN = 0x20, WILL = 0x04, CLEAN = 0x02, RESERVED = 0x01;
+/** MQTT 5 section 3.1.2.11.2; what clean session 0 means in 3.x. */
+export const SESSION_NEVER_EXPIRES = 0xffff_ffff;
+
+const WILL_RETAIN = 0x20, CLEAN = 0x02, RESERVED = 0x01;
 const willQos = (flags: number) => (flags >> 3) & 3;
 
 /** The objection to a connection's first byte, before anything else is read: [MQTT-3.1.0-1]. */
@@ -59,7 +65,8 @@ export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
   const flags = reader.byte("connect flags");
   checkFlags(reader, flags, version);
   const keepAliveSeconds = reader.uint16("keep alive");
-  if (version === 5) checkAuthentication(reader, readProperties(reader, CONNECT_PROPERTIES, "CONNECT"));
+  const cleanStart = (flags & CLEAN) !== 0;
+  const sessionExpirySeconds = version === 5 ? readConnectProperties(reader) : cleanStart ? 0 : SESSION_NEVER_EXPIRES;
   const clientId = reader.text("client identifier");
   if (flags & WILL) checkWill(reader, version);
   const credentialsAt = reader.position;
@@ -67,12 +74,11 @@ export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
   if (flags & PASSWORD) reader.binary("password");
   if (reader.left > 0) reader.fail(`${reader.left} bytes after the last field of CONNECT`);
   if (reader.failure !== undefined) return refuse("malformed_packet", reader.failure, version);
-  const cleanStart = (flags & CLEAN) !== 0;
   if (clientId === "" && (version === 3 || (version === 4 && !cleanStart))) {
     // [MQTT-3.1.3-8]; MQTT 3.1 section 3.1 demands an identifier always.
     return refuse("client_id_rejected", "an empty client identifier is not allowed here", version);
   }
-  return { frame, version, bridge: level > 127, clientId, username, keepAliveSeconds, cleanStart, credentialsAt, flagsAt };
+  return { frame, version, bridge: level > 127, clientId, username, keepAliveSeconds, cleanStart, sessionExpirySeconds, credentialsAt, flagsAt };
 }
 
 /** Protocol names and levels: MQTT 3.1 section 3.1, [MQTT-3.1.2-1], [MQTT-3.1.2-2]. Bit 7 is the mark of a bridge in 3.x. */
@@ -89,6 +95,13 @@ function checkFlags(reader: ByteReader, flags: number, version: Version): void {
   if (willQos(flags) === 3) reader.fail("a will of QoS 3"); // [MQTT-3.1.2-12]
   if (!(flags & WILL) && (flags & WILL_RETAIN || willQos(flags) !== 0)) reader.fail("will flags without a will"); // [MQTT-3.1.2-11], [-13]
   if (version !== 5 && flags & PASSWORD && !(flags & USERNAME)) reader.fail("a password without a user name"); // 3.1.1 [MQTT-3.1.2-22]
+}
+
+/** Answers the Session Expiry Interval, in seconds: 0 when absent. */
+function readConnectProperties(reader: ByteReader): number {
+  const seen = readProperties(reader, CONNECT_PROPERTIES, "CONNECT");
+  checkAuthentication(reader, seen);
+  return (seen.get(SESSION_EXPIRY) as number | undefined) ?? 0;
 }
 
 function checkAuthentication(reader: ByteReader, seen: PropertyValues): void {
