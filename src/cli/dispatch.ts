@@ -36,10 +36,14 @@ export async function dispatch(runtime: Runtime, parts: Parts): Promise<number> 
     case "schema":
       system.writeOut(JSON.stringify((await import("../config/json_schema.ts")).jsonSchema(), undefined, 2));
       return EXIT.ok;
+    case "route":
+      return (await import("./route.ts")).route(context);
     case "check":
       return (await import("./check.ts")).check(context);
     case "cert":
       return (await import("./cert/index.ts")).cert(context);
+    case "passwd":
+      return (await import("./passwd.ts")).passwd(context);
     case "demo":
       return demo(context);
     default:

@@ -20,8 +20,13 @@ export function helpText(command: CommandName): string {
     lines.push("Files are PEM, keys are EC P-256, and only their owner can read them.", "");
     lines.push("  sluice cert server gateway.local 10.0.0.5", "  sluice cert client sensor-1 --out sensor-1", "  sluice cert inspect sensor-1/sensor-1.pem");
   }
+  if (command === "passwd") {
+    lines.push("", "The password is asked for, or read from standard input: on the command line everybody on this machine could see it.");
+    lines.push("The files are mosquitto's, and mosquitto_passwd's.", "");
+    lines.push("  sluice passwd --create passwords sensor-1", "  openssl rand -base64 24 | tee sensor-2.secret | sluice passwd passwords sensor-2", "  sluice passwd --delete passwords sensor-1");
+  }
   if (command === "run") {
-    lines.push("", "URLs are mqtt, mqtts, ws or wss://[user[:password]@]host[:port][/path] or unix:///path, and any:// to listen for all of them;", "the ports are 1883, 8883, 80, 443 and 8883 unless given.", "");
+    lines.push("", "URLs are mqtt, mqtts, ws or wss://[user[:password]@]host[:port][/path], or unix:///path;", "any:// listens for all of them. Ports unless given: 1883, 8883, 80, 443; any 8883.", "");
     lines.push("  sluice 10.0.0.5", "  sluice --listen mqtts://:8883 --cert cert.pem --key key.pem broker-a broker-b", "  sluice --config sluice.toml");
   }
   return lines.join("\n");

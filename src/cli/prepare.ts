@@ -30,7 +30,7 @@ export interface ServerOptions {
 
 /** The configuration of run and check: the file under the flags. */
 export async function load({ runtime, line }: Context): Promise<Loaded | readonly ConfigProblem[]> {
-  const positional = line.command === "check" ? line.positionals[0] : undefined;
+  const positional = line.command === "check" || line.command === "route" ? line.positionals[0] : undefined;
   const config = line.options.get("config");
   if (positional !== undefined && config) {
     return [usage(config.spelling, `${config.spelling} and "${positional}" both name a file: expected one of them`)];

@@ -1,3 +1,4 @@
+import { parseNetwork } from "../lib/network.ts";
 import { suggest } from "../lib/suggest.ts";
 import { pathText, type KeyPath } from "./problem.ts";
 import type { ParsedInput } from "./schema.ts";
@@ -11,20 +12,50 @@ interface Known {
   readonly listeners: readonly ListenerConfig[];
 }
 
-export function resolveRoute(entry: ParsedInput["routes"][number], path: KeyPath, { poolNames, listeners }: Known, refuse: Refuse): RouteConfig {
-  const pool = resolvePoolName(entry.pool, [...path, "pool"], poolNames, refuse);
+const VERSIONS = { "3.1": 3, "3.1.1": 4, "5": 5 } as const;
+type ParsedRoute = ParsedInput["routes"][number];
+
+export function resolveRoute(entry: ParsedRoute, path: KeyPath, { poolNames, listeners }: Known, refuse: Refuse): RouteConfig {
+  if ((entry.pool === undefined) === (entry.refuse === undefined)) {
+    refuse(path, `${pathText(path)} has ${entry.pool === undefined ? "neither pool nor refuse" : "both pool and refuse"}: expected one of them`);
+  }
+  const pool = entry.pool === undefined ? undefined : resolvePoolName(entry.pool, [...path, "pool"], poolNames, refuse);
+  checkListeners(entry, path, listeners, refuse);
+  for (const name of entry.sni ?? []) refuseServerName(name, [...path, "sni"], refuse);
+  for (const network of entry.address ?? []) {
+    const parsed = parseNetwork(network);
+    if (typeof parsed === "object" && "expected" in parsed) refuse([...path, "address"], `cannot use ${JSON.stringify(network)} as ${pathText([...path, "address"])}: expected ${parsed.expected}`);
+  }
+  return {
+    name: entry.name ?? pathText(path),
+    listeners: entry.listener,
+    serverNames: entry.sni?.map((name) => name.toLowerCase()),
+    alpn: entry.alpn,
+    clientIds: entry.client_id,
+    usernames: entry.username,
+    addresses: entry.address,
+    versions: entry.version?.map((version) => VERSIONS[version]),
+    commonNames: entry.common_name,
+    alternativeNames: entry.alternative_name,
+    userProperties: entry.user_property && Object.entries(entry.user_property),
+    pool,
+    refuse: entry.refuse,
+  };
+}
+
+function checkListeners(entry: ParsedRoute, path: KeyPath, listeners: readonly ListenerConfig[], refuse: Refuse): void {
   const names = listeners.map(({ name }) => name);
   for (const name of entry.listener ?? []) {
     if (names.includes(name)) continue;
     const near = suggest(name, names);
     refuse([...path, "listener"], `cannot use ${JSON.stringify(name)} as ${pathText([...path, "listener"])}: expected the name of a listener (${names.join(", ")})`, near && `did you mean ${JSON.stringify(near)}?`);
   }
-  for (const name of entry.sni ?? []) refuseServerName(name, [...path, "sni"], refuse);
-  const isForTls = listeners.some(({ name, tls }) => tls !== undefined && (entry.listener?.includes(name) ?? true));
-  if ((entry.sni ?? entry.alpn) && !isForTls) {
-    refuse(path, `${pathText(path)} never fits: sni and alpn are known of listeners with tls only`);
+  const own = listeners.filter(({ name }) => entry.listener?.includes(name) ?? true);
+  // A PROXY header can tell of TLS as well.
+  const isForTls = own.some(({ tls, proxyProtocol }) => tls !== undefined || proxyProtocol !== undefined);
+  if ((entry.sni ?? entry.alpn ?? entry.common_name ?? entry.alternative_name) && !isForTls) {
+    refuse(path, `${pathText(path)} never fits: sni, alpn and names of certificates are known of listeners with tls only`);
   }
-  return { listeners: entry.listener, serverNames: entry.sni?.map((name) => name.toLowerCase()), alpn: entry.alpn, pool };
 }
 
 /** A host name, or `*.` and the rest of one: a star stands for one label (RFC 6125 section 6.4.3). */

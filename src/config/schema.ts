@@ -118,12 +118,25 @@ const pool = v.strictObject({
   ], "a URL in quotes, or a table with url and password_file"), "Via", "The forward proxy through which the brokers are reached")),
 }, "a table with brokers");
 
+const VERSIONS = ["3.1", "3.1.1", "5"] as const;
+const REFUSALS = ["not_authorized", "bad_credentials", "banned", "client_id_rejected", "server_busy", "server_unavailable"] as const;
+const globs = (title: string, description: string) => v.optional(texts(title, `${description}; * stands for any characters, ? for one`));
+
 const route = v.strictObject({
+  name: v.optional(text("Name", "What logs and sluice route call it; default: its place in the list")),
   listener: v.optional(texts("Listener", "The names of listeners; default: all")),
   sni: v.optional(texts("Server name", "The name that the client asked TLS for, such as *.example.com")),
   alpn: v.optional(texts("ALPN", "The protocol that was agreed on; with passthrough: that the client offers")),
-  pool: text("Pool", "Where such clients go"),
-}, "a table with pool");
+  client_id: globs("Client id", "The client identifier, such as sensor-*"),
+  username: globs("User name", "The user name in CONNECT"),
+  address: v.optional(texts("Address", "Networks of clients, such as 10.0.0.0/8")),
+  version: v.optional(section(v.pipe(v.array(v.picklist(VERSIONS, "3.1, 3.1.1 or 5"), "a list of 3.1, 3.1.1 and 5"), v.minLength(1, "at least one of 3.1, 3.1.1, 5")), "Version", "Versions of MQTT")),
+  common_name: globs("Common name", "The common name of the client's certificate"),
+  alternative_name: globs("Alternative name", "A DNS name, mail address, URI or IP address in the client's certificate"),
+  user_property: v.optional(section(v.record(v.string(), v.string("text in quotes"), "a table of names and patterns"), "User properties", "Of a CONNECT of MQTT 5: each of these names must be there with a value that fits the pattern")),
+  pool: v.optional(text("Pool", "Where such clients go")),
+  refuse: v.optional(v.pipe(v.picklist(REFUSALS, `one of ${REFUSALS.join(", ")}`), v.title("Refuse"), v.description("Turn such clients away, for this reason in MQTT's words, instead of a pool"))),
+}, "a table with pool or refuse");
 
 export const DEFAULT_LISTENERS = [{ listen: "mqtt://:1883" }];
 
@@ -131,7 +144,7 @@ export const configurationSchema = v.strictObject({
   log: v.optional(section(log, "Log", "What is written to stderr"), {}),
   limits: v.optional(section(limits, "Limits", "A limit on everything that a peer could make grow"), {}),
   listeners: v.optional(section(v.array(listener, "a list: [[listeners]]"), "Listeners", "The addresses on which sluice accepts clients"), DEFAULT_LISTENERS),
-  routes: v.optional(section(v.array(route, "a list: [[routes]]"), "Routes", "Rules that send clients to another pool than their listener's: the first that fits"), []),
+  routes: v.optional(section(v.array(route, "a list: [[routes]]"), "Routes", "Rules that send clients to another pool than their listener's, or turn them away: the first that fits"), []),
   pools: v.optional(section(v.record(v.string(), pool, "tables: [pools.default]"), "Pools", "Named sets of brokers that can stand in for each other"), {}),
 }, "a table");
 

@@ -102,13 +102,27 @@ export interface PoolTlsConfig {
   readonly alpn?: readonly string[];
 }
 
-/** All that is given must fit; the lists are alternatives. */
+/** All that is given must fit; the lists are alternatives. Patterns: `*` any characters, `?` one. */
 export interface RouteConfig {
+  /** As configured, or its place: `routes[0]`. */
+  readonly name: string;
   readonly listeners: readonly string[] | undefined;
   readonly serverNames: readonly string[] | undefined;
   readonly alpn: readonly string[] | undefined;
-  readonly pool: string;
+  readonly clientIds: readonly string[] | undefined;
+  readonly usernames: readonly string[] | undefined;
+  /** Networks, as `parseNetwork` reads them. */
+  readonly addresses: readonly string[] | undefined;
+  readonly versions: readonly (3 | 4 | 5)[] | undefined;
+  readonly commonNames: readonly string[] | undefined;
+  readonly alternativeNames: readonly string[] | undefined;
+  readonly userProperties: readonly (readonly [name: string, pattern: string])[] | undefined;
+  /** Where such clients go, or why they are turned away. */
+  readonly pool: string | undefined;
+  readonly refuse: RouteRefusal | undefined;
 }
+
+export type RouteRefusal = "not_authorized" | "bad_credentials" | "banned" | "client_id_rejected" | "server_busy" | "server_unavailable";
 
 /** Every limit has a default, a reason and an outcome: README.md lists them. */
 export interface Limits {

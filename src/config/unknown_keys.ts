@@ -22,6 +22,9 @@ export function unknownKeys(schema: v.GenericSchema, value: unknown): UnknownKey
   return walk(schema as unknown as Node, value, []);
 }
 
+/** Valibot leaves these out of what it has checked, without a word: a condition would silently be gone. */
+const DROPPED: ReadonlySet<string> = new Set(["__proto__", "prototype", "constructor"]);
+
 function walk(node: Node, value: unknown, path: KeyPath): UnknownKey[] {
   if (node.wrapped) return walk(node.wrapped, value, path);
   if (typeof value !== "object" || value === null) return [];
@@ -34,7 +37,7 @@ function walk(node: Node, value: unknown, path: KeyPath): UnknownKey[] {
   }
   if (Array.isArray(value)) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
-    if (node.type === "record") return walk(node.value!, inner, [...path, key]);
+    if (node.type === "record") return DROPPED.has(key) ? [{ path: [...path, key], suggestion: undefined }] : walk(node.value!, inner, [...path, key]);
     if (!node.entries) return [];
     const known = Object.hasOwn(node.entries, key) ? node.entries[key] : undefined;
     return known ? walk(known, inner, [...path, key]) : [{ path: [...path, key], suggestion: suggest(key, Object.keys(node.entries)) }];

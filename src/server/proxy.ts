@@ -2,15 +2,16 @@ import type { Configuration, ListenerConfig, Material, PoolConfig, PoolMaterial 
 import { placeOf } from "../config/address.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
 import { TICK_MS, TimerWheel } from "../lib/timer_wheel.ts";
-import { type FaultCode, fault } from "../mqtt/fault.ts";
+import { type Fault, type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
-import { routedPool } from "../policy/routes.ts";
+import { Routes } from "../policy/routes.ts";
 import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
+import { keyOf, routeKeyOf } from "./session_keys.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
 import type { FileWatch } from "./file_watch.ts";
@@ -51,6 +52,7 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #arrivals = new Set<Arrival>();
   readonly #sessions = new Set<Session>();
   readonly #refusals = new Map<FaultCode, number>();
+  readonly #routes: Routes;
   readonly #sessionsMax: number;
   #doors: { readonly entrance: Entrance; readonly listener: Listener }[] = [];
   /** Each is loaded only where the configuration asks for it. */
@@ -69,6 +71,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#log = options.log;
     this.wheel = new TimerWheel(runtime.system.now());
     this.#pools = new Map(configuration.pools.map((pool) => [pool.name, new Pool(pool)]));
+    this.#routes = new Routes(configuration.routes ?? []);
     this.#poolMaterials = new Map(material.pools);
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
@@ -171,15 +174,11 @@ class Server implements ProxyServer, EntranceOwner {
   passThrough(entrance: Entrance, client: Connection, begin: PassThrough): void {
     const { origin, offered } = begin;
     this.#startTicking();
-    const pool = this.#poolFor(entrance.config, origin.tls?.serverName, offered);
-    const order = this.#load > this.#sessionsMax ? [] : pool.order({ key: origin.address, random: () => this.runtime.system.random() }, this.wheel.now);
+    const { name: listener, pool: ownPool } = entrance.config;
+    const route = this.#routes.find({ listener, address: origin.address, serverName: origin.tls?.serverName, alpn: offered, connect: undefined });
+    const pool = this.#pools.get(route?.pool ?? ownPool) as Pool;
+    const order = this.#load > this.#sessionsMax || route?.refuse !== undefined ? [] : pool.order({ key: origin.address, random: () => this.runtime.system.random() }, this.wheel.now);
     this.#tunnels?.begin(entrance.config, client, begin, { pool, order });
-  }
-
-  #poolFor({ name, pool }: ListenerConfig, serverName: string | undefined, alpn: readonly string[]): Pool {
-    const { routes = [] } = this.#options.configuration;
-    const chosen = routes.length === 0 ? undefined : routedPool(routes, { listener: name, serverName, alpn });
-    return this.#pools.get(chosen ?? pool) as Pool;
   }
 
   #contextOf(config: ListenerConfig): SessionContext {
@@ -193,8 +192,8 @@ class Server implements ProxyServer, EntranceOwner {
       pool: this.#pools.get(config.pool) as Pool,
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        const tls = session.origin?.tls;
-        session.pool = this.#poolFor(config, tls?.serverName, tls?.alpn === undefined ? [] : [tls.alpn]);
+        const refused = this.#route(session);
+        if (refused !== undefined) return refused;
         return session.pool.order({ key: keyOf(session), random }, this.wheel.now);
       },
       dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
@@ -211,6 +210,16 @@ class Server implements ProxyServer, EntranceOwner {
       internalError: (thrown) => this.#reportError(thrown),
       finished: (session) => this.#finished(session),
     };
+  }
+
+  /** Sets the session's pool; or why this client is turned away. */
+  #route(session: Session): Fault | undefined {
+    const route = this.#routes.isEmpty ? undefined : this.#routes.find(routeKeyOf(session));
+    if (route === undefined) return undefined;
+    session.routeName = route.name;
+    if (route.refuse !== undefined) return fault(route.refuse, `turned away by ${route.name}`);
+    session.pool = this.#pools.get(route.pool as string) as Pool;
+    return undefined;
   }
 
   #tunnelsOwner(): TunnelsOwner {
@@ -378,11 +387,6 @@ class Server implements ProxyServer, EntranceOwner {
     for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));
   }
-}
-
-/** What affinity goes by: the client id, or the address of a client without one. */
-function keyOf(session: Session): string {
-  return session.clientId || session.address;
 }
 
 /** Whether more than plain TCP stands between us and a pool's brokers. */

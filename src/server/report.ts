@@ -13,6 +13,8 @@ export interface SessionInfo {
   readonly port: number;
   readonly listener: string;
   readonly pool: string;
+  /** The rule that chose the pool, or turned the client away; undefined: none did. */
+  readonly route: string | undefined;
   /** `host:port`; undefined when none was reached. */
   readonly broker: string | undefined;
   /** undefined: not known, also where TLS is passed through. */
@@ -48,6 +50,7 @@ export function describeSession(session: Session): SessionInfo {
     port: origin?.port ?? session.client.remotePort,
     listener: session.context.listenerName,
     pool: session.pool.name,
+    route: session.routeName,
     broker: session.chosen?.name,
     version: session.version && VERSIONS[session.version],
     transport: origin?.transport ?? "mqtt",
@@ -58,7 +61,7 @@ export function describeSession(session: Session): SessionInfo {
 
 export function describeTunnel({ context, origin, pool, chosen }: Tunnel): SessionInfo {
   const { address, port, transport, proxyAddress, tls } = origin;
-  return { clientId: "", address, port, listener: context.listenerName, pool: pool.name, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
+  return { clientId: "", address, port, listener: context.listenerName, pool: pool.name, route: undefined, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
 }
 
 export function describeTunnelEnd(tunnel: Tunnel): SessionEnd {

@@ -16,6 +16,7 @@ function fieldsOf(info: SessionInfo): LogFields {
     "mqtt.version": info.version,
     listener: info.listener,
     pool: info.pool,
+    route: info.route,
     broker: info.broker,
     transport: info.transport === "mqtt" ? undefined : info.transport,
     "proxy.address": info.proxyAddress,

@@ -35,6 +35,10 @@ export class Session implements Timed, DialHandler {
   readonly origin: Origin | undefined;
   /** The listener's, unless a route says otherwise. */
   pool: Pool;
+  /** The rule that chose it; undefined: the listener's own. */
+  routeName: string | undefined = undefined;
+  /** Until the session is open. */
+  connect: Connect | undefined = undefined;
   readonly machine = new Machine();
   readonly startedAt: number;
   broker: Connection | undefined = undefined;
@@ -65,7 +69,6 @@ export class Session implements Timed, DialHandler {
   timerPrevious: Timed | undefined = undefined;
   timerTick = 0;
 
-  #connect: Connect | undefined = undefined;
   #order: readonly Broker[] = NONE;
   #attempt = 0;
   #answerBy = 0;
@@ -129,7 +132,7 @@ export class Session implements Timed, DialHandler {
 
   /** A whole and valid CONNECT was read. */
   connectRead(connect: Connect): void {
-    this.#connect = connect;
+    this.connect = connect;
     this.version = connect.version;
     this.clientId = connect.clientId;
     this.collector = undefined;
@@ -211,7 +214,7 @@ export class Session implements Timed, DialHandler {
   }
 
   #sendConnect(): void {
-    const connect = this.#connect as Connect;
+    const connect = this.connect as Connect;
     const { username, password } = (this.chosen as Broker).config;
     this.write("broker", username === undefined ? connect.frame : withCredentials(connect, username, password));
   }
@@ -240,7 +243,7 @@ export class Session implements Timed, DialHandler {
 
   /** The broker's side of the relay begins: CONNACK with success was passed on. */
   startRelay(connack: Connack): void {
-    const connect = this.#connect as Connect;
+    const connect = this.connect as Connect;
     this.clientId ||= connack.assignedClientId ?? "";
     this.idleMs = (connack.serverKeepAliveSeconds ?? connect.keepAliveSeconds) * 1500; // one and a half times: [MQTT-3.1.2-22]
     this.downstream = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
@@ -253,7 +256,7 @@ export class Session implements Timed, DialHandler {
   }
 
   #open(): void {
-    this.#connect = undefined;
+    this.connect = undefined;
     this.#order = NONE;
     this.heardAt = this.#wheel.now;
     this.context.opened(this);

@@ -1,0 +1,30 @@
+import { connectUserProperties } from "../mqtt/connect_fields.ts";
+import type { Connect } from "../mqtt/connect.ts";
+import type { RouteKey } from "../policy/routes.ts";
+import type { Session } from "../session/session.ts";
+
+/** What affinity goes by: the client id, or the address of a client without one. */
+export function keyOf(session: Session): string {
+  return session.clientId || session.address;
+}
+
+/** What routes go by, of a session whose CONNECT was read. */
+export function routeKeyOf(session: Session): RouteKey {
+  const connect = session.connect as Connect;
+  const tls = session.origin?.tls;
+  const { commonName, names } = tls?.certificate ?? {};
+  return {
+    listener: session.context.listenerName,
+    address: session.address,
+    serverName: tls?.serverName,
+    alpn: tls?.alpn === undefined ? [] : [tls.alpn],
+    connect: {
+      clientId: connect.clientId,
+      username: connect.username,
+      version: connect.version,
+      commonName,
+      alternativeNames: names === undefined ? [] : [...names.dns, ...names.email, ...names.uri, ...names.ip],
+      userProperties: () => connectUserProperties(connect),
+    },
+  };
+}
