@@ -2,6 +2,8 @@ export const COMMANDS = {
   run: { usage: "[options] [broker ...]", help: "the proxy; a broker is a URL or host[:port]", positionalsMax: Infinity },
   check: { usage: "check [options] [file]", help: "check everything the proxy would need, without starting", positionalsMax: 1 },
   cert: { usage: "cert <ca|server|client|inspect> [options] [name|file ...]", help: "make certificates for servers and devices, and show them", positionalsMax: Infinity },
+  passwd: { usage: "passwd [options] <file> <user>", help: "add, change or remove a user in a password file", positionalsMax: Infinity },
+  route: { usage: "route [options] [file]", help: "say where a client would go, and which rule decides", positionalsMax: 1 },
   schema: { usage: "schema", help: "print the JSON Schema of the TOML file", positionalsMax: 0 },
   demo: { usage: "demo [options]", help: "see it work: two brokers, the proxy and devices, all in one process", positionalsMax: 0 },
   version: { usage: "version", help: "print the version", positionalsMax: 0 },
@@ -12,6 +14,7 @@ export type CommandName = keyof typeof COMMANDS;
 /** One flag. This table feeds the parser, the help and the overlay: there is no other list of flags. */
 export interface OptionSpec {
   readonly name: string;
+  /** Two commands may have the same one for different flags. */
   readonly short?: string;
   /** What the help calls the value; absent: a switch. */
   readonly value?: string;
@@ -22,9 +25,9 @@ export interface OptionSpec {
   readonly helpFor?: { readonly [Name in CommandName]?: string };
 }
 
-const running = ["run", "check"] as const;
-const talking = ["run", "check", "cert", "demo"] as const;
-const every = ["run", "check", "cert", "schema", "demo", "version"] as const;
+const running = ["run", "check", "route"] as const;
+const talking = ["run", "check", "route", "cert", "passwd", "demo"] as const;
+const every = ["run", "check", "route", "cert", "passwd", "schema", "demo", "version"] as const;
 
 export const OPTIONS = [
   { name: "listen", short: "l", value: "url", repeatable: true, commands: running, help: "accept clients here, repeatable (default mqtt://:1883)" },
@@ -57,6 +60,20 @@ export const OPTIONS = [
   { name: "name", value: "text", commands: ["cert"], help: "ca: what the authority is called" },
   { name: "days", value: "n", commands: ["cert"], help: "how long it is good (default: ca 3650, server 365, client 730)" },
   { name: "force", commands: ["cert"], help: "overwrite files that are there" },
+  { name: "create", short: "c", commands: ["passwd"], help: "begin a new file" },
+  { name: "delete", short: "D", commands: ["passwd"], help: "remove the user" },
+  { name: "hash", short: "H", value: "name", commands: ["passwd"], help: "sha512-pbkdf2 | argon2id, which mosquitto reads since 2.1 (default sha512-pbkdf2)" },
+  { name: "iterations", short: "I", value: "n", commands: ["passwd"], help: "how often sha512-pbkdf2 hashes, so how long a check takes (default 10000)" },
+  { name: "listener", value: "name", commands: ["route"], help: "the client comes in there (default: the first listener)" },
+  { name: "client-id", value: "text", commands: ["route"], help: "its client identifier" },
+  { name: "username", value: "text", commands: ["route"], help: "its user name" },
+  { name: "address", value: "ip", commands: ["route"], help: "its address (default 127.0.0.1)" },
+  { name: "mqtt", value: "version", commands: ["route"], help: "3.1, 3.1.1 or 5 (default 5)" },
+  { name: "sni", value: "name", commands: ["route"], help: "the server name that it asks TLS for" },
+  { name: "alpn", value: "name", commands: ["route"], help: "the protocol that TLS agreed on" },
+  { name: "common-name", value: "text", commands: ["route"], help: "of its certificate" },
+  { name: "alternative-name", value: "text", repeatable: true, commands: ["route"], help: "of its certificate, repeatable" },
+  { name: "user-property", value: "name=value", repeatable: true, commands: ["route"], help: "of its CONNECT, repeatable" },
   { name: "help", short: "h", commands: every, help: "show this" },
   { name: "version", commands: ["run"], help: "print the version" },
 ] as const satisfies readonly OptionSpec[];
