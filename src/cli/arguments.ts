@@ -13,6 +13,8 @@ export interface CommandLine {
 
 /** What was found on the command line, before cac reads it. */
 interface Scan {
+  /** The word that the line begins with, if that is a command: for letters that two commands share. */
+  readonly leading: CommandName;
   readonly positionals: string[];
   /** Whether the first positional may be a command: not after `--`. */
   firstIsWord: boolean;
@@ -47,7 +49,8 @@ function isCommand(word: string): word is Exclude<CommandName, "run"> {
 }
 
 function scanWords(words: readonly string[]): Scan | ConfigProblem {
-  const scan: Scan = { positionals: [], firstIsWord: false, options: new Map() };
+  const [word0 = ""] = words;
+  const scan: Scan = { leading: isCommand(word0) ? word0 : "run", positionals: [], firstIsWord: false, options: new Map() };
   // Only a guess, because flags may stand in front of it: good enough for suggestions.
   const command = words.find(isCommand) ?? "run";
   for (let index = 0; index < words.length; index++) {
@@ -86,7 +89,8 @@ function takeShort(scan: Scan, word: string, next: string | undefined): Taken {
   if (specs.some((option) => option.name === word.slice(1).split("=")[0])) return { unknown: word.split("=")[0]! };
   for (let at = 1; at < word.length; at++) {
     const spelling = `-${word[at]}`;
-    const spec = specs.find((option) => option.short === word[at]);
+    const sharing = specs.filter((option) => option.short === word[at]);
+    const spec = sharing.find((option) => option.commands.includes(scan.leading)) ?? sharing[0];
     if (!spec) return { unknown: spelling };
     const rest = word.slice(at + 1);
     if (spec.value !== undefined || rest.startsWith("=")) {
