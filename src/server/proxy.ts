@@ -178,7 +178,7 @@ class Server implements ProxyServer, EntranceOwner {
     const route = this.#routes.find({ listener, address: origin.address, serverName: origin.tls?.serverName, alpn: offered, connect: undefined });
     const pool = this.#pools.get(route?.pool ?? ownPool) as Pool;
     const order = this.#load > this.#sessionsMax || route?.refuse !== undefined ? [] : pool.order({ key: origin.address, random: () => this.runtime.system.random() }, this.wheel.now);
-    this.#tunnels?.begin(entrance.config, client, begin, { pool, order });
+    this.#tunnels?.begin(entrance.config, client, begin, { pool, routeName: route?.name, order });
   }
 
   #contextOf(config: ListenerConfig): SessionContext {

@@ -59,9 +59,9 @@ export function describeSession(session: Session): SessionInfo {
   };
 }
 
-export function describeTunnel({ context, origin, pool, chosen }: Tunnel): SessionInfo {
+export function describeTunnel({ context, origin, pool, routeName: route, chosen }: Tunnel): SessionInfo {
   const { address, port, transport, proxyAddress, tls } = origin;
-  return { clientId: "", address, port, listener: context.listenerName, pool: pool.name, route: undefined, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
+  return { clientId: "", address, port, listener: context.listenerName, pool: pool.name, route, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
 }
 
 export function describeTunnelEnd(tunnel: Tunnel): SessionEnd {

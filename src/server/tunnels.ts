@@ -1,9 +1,7 @@
 import type { ListenerConfig } from "../config/types.ts";
-import type { Broker } from "../pool/broker.ts";
 import type { Connection } from "../runtime/types.ts";
-import { Tunnel, type TunnelContext } from "../session/tunnel.ts";
+import { Tunnel, type TunnelBegin, type TunnelContext } from "../session/tunnel.ts";
 import type { Fault } from "../mqtt/fault.ts";
-import type { Pool } from "../pool/pool.ts";
 import type { PassThrough } from "./entrance.ts";
 
 /** What the tunnels of all listeners share. */
@@ -22,7 +20,7 @@ export class Tunnels {
     return this.#tunnels.size;
   }
 
-  begin({ name: listenerName }: ListenerConfig, client: Connection, { origin, hello }: PassThrough, where: { pool: Pool; order: readonly Broker[] }): void {
+  begin({ name: listenerName }: ListenerConfig, client: Connection, { origin, hello }: PassThrough, where: Pick<TunnelBegin, "pool" | "routeName" | "order">): void {
     const finished = (tunnel: Tunnel) => {
       this.#tunnels.delete(tunnel);
       this.#owner.finished(tunnel);

@@ -23,6 +23,18 @@ export interface TunnelContext {
   finished(tunnel: Tunnel): void;
 }
 
+/** What a tunnel begins with. */
+export interface TunnelBegin {
+  readonly origin: Origin;
+  /** All that was read of the client. */
+  readonly hello: Uint8Array;
+  readonly pool: Pool;
+  /** The rule that chose the pool; undefined: the listener's own. */
+  readonly routeName: string | undefined;
+  /** The brokers to try, best first. */
+  readonly order: readonly Broker[];
+}
+
 /** `awaiting_client`, `awaiting_broker`: the other side has ended. `closing`: both have. */
 type State = "dialing" | "relaying" | "awaiting_client" | "awaiting_broker" | "closing" | "closed";
 type Side = "client" | "broker";
@@ -38,6 +50,7 @@ export class Tunnel implements Timed, DialHandler {
   readonly client: Connection;
   readonly origin: Origin;
   readonly pool: Pool;
+  readonly routeName: string | undefined;
   readonly startedAt: number;
   broker: Connection | undefined = undefined;
   chosen: Broker | undefined = undefined;
@@ -61,12 +74,12 @@ export class Tunnel implements Timed, DialHandler {
   #hello: Uint8Array | undefined;
   readonly #backlogs: Readonly<Record<Side, Backlog>> = { client: new Backlog(), broker: new Backlog() };
 
-  /** `hello`: all that was read of the client. `order`: the brokers to try, best first. */
-  constructor(context: TunnelContext, client: Connection, begin: { origin: Origin; hello: Uint8Array; pool: Pool; order: readonly Broker[] }) {
+  constructor(context: TunnelContext, client: Connection, begin: TunnelBegin) {
     this.context = context;
     this.client = client;
     this.origin = begin.origin;
     this.pool = begin.pool;
+    this.routeName = begin.routeName;
     this.#order = begin.order;
     this.#hello = begin.hello;
     this.startedAt = context.now();

@@ -44,7 +44,7 @@ export class TunnelWorld {
   }
 
   begin(client: Connection, hello: Uint8Array, order: readonly Broker[] = this.pool.brokers): Tunnel {
-    const tunnel = new Tunnel(this.#context, client, { origin: ORIGIN, hello, pool: this.pool, order });
+    const tunnel = new Tunnel(this.#context, client, { origin: ORIGIN, hello, pool: this.pool, routeName: undefined, order });
     this.running.add(tunnel);
     tunnel.start();
     return tunnel;
