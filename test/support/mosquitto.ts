@@ -16,6 +16,8 @@ export interface MosquittoOptions {
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string };
   /** How many ports it listens on; all serve the same broker. */
   readonly listenerCount?: number;
+  /** What its listeners speak instead of MQTT over TCP; any path will do. */
+  readonly protocol?: "websockets";
   /** User name to password; given, nobody else gets in. */
   readonly users?: Readonly<Record<string, string>>;
   /** Whether clients without a user name get in; by default exactly when there are no `users`. */
@@ -133,8 +135,11 @@ function configuration(ports: readonly number[], directory: string, options: Mos
     writeFileSync(file, entries.join(""), { mode: 0o600 });
     lines.push(`password_file ${file}`);
   }
+  // 2.0.11 ends at once when it has no other listener than such for WebSocket
+  if (options.protocol === "websockets") lines.push(`listener 0 ${join(directory, "unused")}`);
   for (const port of ports) {
     lines.push(`listener ${port} 127.0.0.1`);
+    if (options.protocol !== undefined) lines.push(`protocol ${options.protocol}`);
     if (options.tls === undefined) continue;
     lines.push(`certfile ${options.tls.cert}`, `keyfile ${options.tls.key}`);
     if (options.tls.ca !== undefined) lines.push(`cafile ${options.tls.ca}`, "require_certificate true");
