@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { BalanceName, BrokerConfig } from "../../src/config/types.ts";
 import { REST_MS } from "../../src/pool/broker.ts";
-import { Pool } from "../../src/pool/pool.ts";
+import type { Pool } from "../../src/pool/pool.ts";
 import { type SeededRandom, seeded } from "../support/seed.ts";
-
-const config = (name: string, weight: number): BrokerConfig =>
-  ({ name, scheme: "mqtt", host: name, port: 1883, weight, username: undefined, password: undefined, passwordFile: undefined });
-
-const createPool = (balance: BalanceName, weights: Readonly<Record<string, number>>) =>
-  new Pool({ name: "p", balance, brokers: Object.entries(weights).map(([name, weight]) => config(name, weight)), tls: { caFile: undefined, insecure: false } });
+import { type Algorithm, createPool, namesOf } from "./pools.ts";
 
 const first = (pool: Pool, random: SeededRandom, key: string, now = 0) => pool.order({ key, random: random.next }, now)[0]!;
 
@@ -24,7 +18,8 @@ function shares(pool: Pool, random: SeededRandom, clients: number): Record<strin
   return count;
 }
 
-const ALL: readonly BalanceName[] = ["round_robin", "least_connections", "random", "client_id"];
+/** Those that share clients out; `first` does not. */
+const ALL: readonly Algorithm[] = ["round_robin", "least_connections", "random", "client_id", "username", "address"];
 
 describe("balance", () => {
   for (const balance of ALL) {
@@ -63,6 +58,22 @@ describe("balance", () => {
       if (before !== "c") assert.equal(first(two, random, `client-${index}`).name, before);
     }
   }));
+
+  for (const balance of ["username", "address"] as const) {
+    test(`${balance}: whoever shares it shares a broker; without it a client goes by its key`, () => seeded((random) => {
+      const pool = createPool(balance, { a: 1, b: 1, c: 1 });
+      const go = (key: string, value: string | undefined) => pool.order({ key, [balance]: value, random: random.next }, 0)[0];
+      for (let index = 0; index < 300; index++) {
+        assert.equal(go(`client-${index}`, `shared-${index % 7}`), go("another", `shared-${index % 7}`));
+        assert.equal(go(`client-${index}`, undefined), go(`client-${index}`, ""), "an empty one is none");
+      }
+      assert.equal(new Set(Array.from({ length: 50 }, (_, index) => go(`client-${index}`, undefined))).size, 3, "those without are not all together");
+    }));
+  }
+
+  test("first: as configured, whatever the weights", () => {
+    assert.equal(namesOf(createPool("first", { b: 1, a: 9, c: 3 }).order({ key: "k", random: Math.random }, 0)), "bac");
+  });
 
   test("client_id: near-equal ids spread", () => seeded((random) => {
     const pool = createPool("client_id", { a: 1, b: 1, c: 1, d: 1 });
