@@ -176,15 +176,18 @@ export class BunConnection implements Connection {
     this.#fault ??= networkError(this.#where(), error);
   }
 
-  /** For a connection that has no owner yet: closed at once, and nobody hears of it. */
+  /** Closed at once, and nobody hears of it. */
   discard(): void {
     this.#writing = "gone";
     this.#socket.terminate();
   }
 
-  /** Gives the socket away, flowing, with what came while the owner had paused. Nothing more is heard here. */
+  /** Gives the socket away, flowing, with what came while the owner had paused. Nothing more is heard here. Throws when an end of it is over. */
   release(): { readonly socket: BunSocket; readonly unread: readonly Uint8Array[] } {
-    if (this.#isOver() || this.#reading === "ended") throw { code: "ECONNRESET" };
+    if (this.#writing !== "open" || this.#reading === "ended" || this.#held?.ended === true) {
+      this.discard();
+      throw { code: "ECONNRESET" };
+    }
     const unread = this.#held?.chunks ?? [];
     this.#writing = "gone";
     this.#held = undefined;

@@ -99,18 +99,20 @@ class BunHandshake implements Handshake {
   }
 
   start(first: Uint8Array): this {
+    let plain: BunSocket | undefined;
     try {
       const { socket, unread } = this.#plain.release();
-      const upgrade: ServerUpgrade = {
+      plain = socket;
+      (socket as { data: unknown }).data = CIPHERTEXT;
+      this.#socket = socket.upgradeTLS({
         isServer: true,
         initialData: unread.length === 0 ? first : Buffer.concat([first, ...unread]),
         tls: this.#context.native,
         socket: handshakeHandlers as SocketHandler<unknown>,
         data: this,
-      };
-      (socket as { data: unknown }).data = CIPHERTEXT;
-      this.#socket = socket.upgradeTLS(upgrade)[1] as BunSocket;
+      } as ServerUpgrade)[1] as BunSocket;
     } catch (thrown) {
+      plain?.terminate();
       this.#fail(handshakeError(thrown));
     }
     return this;

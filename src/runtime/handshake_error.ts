@@ -7,6 +7,8 @@ const ACTION = "TLS handshake";
 export const HUNG_UP: NetworkError = { code: "reset", message: `${ACTION}: the peer hung up` };
 export const NO_CERTIFICATE: NetworkError = { code: "tls", message: `${ACTION}: the client gave no certificate` };
 
+export const OTHER_SESSION: NetworkError = { code: "tls", message: `${ACTION}: the resumed session was begun under other authorities` };
+
 /** The error value for what a runtime threw or reported during a handshake. `host` is the name that the peer's certificate had to have. */
 export function handshakeError(thrown: unknown, host?: string): NetworkError {
   const error = networkError(ACTION, thrown, host);

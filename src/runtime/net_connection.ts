@@ -88,10 +88,14 @@ export class NetConnection implements Connection {
     this.reset();
   }
 
-  /** Gives the socket away, paused. Nothing more is heard here. */
+  /** Gives the socket away, paused. Nothing more is heard here. Throws when an end of it is over. */
   release(): Socket {
-    if (this.#writing !== "open" || this.#reading === "ended" || this.#socket.destroyed) throw { code: "ECONNRESET" };
+    const isOver = this.#writing !== "open" || this.#reading === "ended" || this.#socket.destroyed;
     this.#writing = "gone";
+    if (isOver) {
+      this.#socket.destroy();
+      throw { code: "ECONNRESET" };
+    }
     for (const event of EVENTS) this.#socket.removeAllListeners(event);
     return this.#socket.pause();
   }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { isAddress } from "./address.ts";
 import { failed, secured } from "./handlers.ts";
@@ -25,14 +26,16 @@ class ClientHandshake implements Handshake {
   }
 
   start(): this {
+    let transport: Socket | undefined;
     try {
-      const transport = this.#plain.release();
+      transport = this.#plain.release();
       transport.on("error", () => {});
       const socket: TLSSocket = connect({ socket: transport, ...optionsFor(this.#options) }, () => this.#done(socket));
       this.#socket = socket;
       socket.on("error", (error: Error) => this.#failed(handshakeError(error)));
       socket.on("close", () => this.#failed(HUNG_UP));
     } catch (thrown) {
+      transport?.destroy();
       queueMicrotask(() => this.#failed(handshakeError(thrown)));
     }
     return this;

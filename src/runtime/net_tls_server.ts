@@ -1,12 +1,15 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { isVerifiedHere } from "./deno_sessions.ts";
 import { failed, secured } from "./handlers.ts";
-import { handshakeError, HUNG_UP, NO_CERTIFICATE, refusedCertificate } from "./handshake_error.ts";
+import { handshakeError, HUNG_UP, NO_CERTIFICATE, OTHER_SESSION, refusedCertificate } from "./handshake_error.ts";
 import { NetConnection } from "./net_connection.ts";
 import { certificateOf, factsOf, onDeno, transportOf } from "./net_tls.ts";
 import { materialProblem, materialReason, pemBlocks, unusable } from "./tls_material.ts";
 import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext } from "./types.ts";
+
+const TIMER_MAX_MS = 0x7fffffff;
 
 /** A TLS server that never listens: sockets that are open already are handed to it, and it judges the certificates of their clients. */
 class NetTlsContext implements TlsContext {
@@ -22,8 +25,9 @@ class NetTlsContext implements TlsContext {
       cert,
       key,
       minVersion: `TLSv${minVersion}`,
-      // The owner's deadline holds. Zero would be none, but Deno takes it for at once.
-      handshakeTimeout: 0x7fffffff,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      // The owner's deadline holds; zero would mean two minutes.
+      handshakeTimeout: TIMER_MAX_MS,
       ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
       ...(asked && { requestCert: true, rejectUnauthorized: clientCertificates === "require", ca: pemBlocks(ca!, "CERTIFICATE") }),
       ...(asked && crl !== undefined && { crl: pemBlocks(crl, "X509 CRL") }),
@@ -107,6 +111,7 @@ class ServerHandshake implements Handshake {
       transport.unshift(first);
       this.#context.begin(transport, this);
     } catch (thrown) {
+      this.#transport?.destroy();
       queueMicrotask(() => this.failed(handshakeError(thrown)));
     }
     return this;
@@ -136,16 +141,17 @@ class ServerHandshake implements Handshake {
 
   /** Only a certificate that is there can be good: Deno says "authorized" where there is none at all. */
   #refusal(socket: TLSSocket, certificate: Uint8Array | undefined): NetworkError | undefined {
-    const { clientCertificates } = this.#context.options;
+    const { clientCertificates, ca } = this.#context.options;
     if (clientCertificates === "none" || (clientCertificates === "request" && certificate === undefined)) return undefined;
     if (certificate === undefined) return NO_CERTIFICATE;
-    return socket.authorized ? undefined : refusedCertificate(socket.authorizationError, socket.getPeerCertificate(), "client");
+    if (!socket.authorized) return refusedCertificate(verdictOf(socket), socket.getPeerCertificate(), "client");
+    return onDeno && !isVerifiedHere(ca!, socket) ? OTHER_SESSION : undefined;
   }
 
   /** The TLS server has refused, and destroyed the socket where it was for the certificate. */
   refused(error: Error, socket: TLSSocket): void {
-    const verdict: unknown = this.#asks ? socket.authorizationError : undefined;
-    this.failed(verdict ? refusedCertificate(onDeno ? undefined : verdict, {}, "client") : handshakeError(error));
+    const isRefused = this.#asks && Boolean(socket.authorizationError);
+    this.failed(isRefused ? refusedCertificate(verdictOf(socket), {}, "client") : handshakeError(error));
   }
 
   failed(reason: NetworkError): void {
@@ -157,4 +163,9 @@ class ServerHandshake implements Handshake {
   get #asks(): boolean {
     return this.#context.options.clientCertificates !== "none";
   }
+}
+
+/** The code of the check that failed (the types have it as an error). Deno has one for all. */
+function verdictOf({ authorizationError }: TLSSocket): unknown {
+  return onDeno ? undefined : authorizationError;
 }

@@ -75,7 +75,7 @@ function classify(error: Thrown, host: string | undefined): readonly [NetworkErr
   // So does a handshake that took too long.
   if (/handshake timeout/i.test(message)) return KNOWN["ERR_TLS_HANDSHAKE_TIMEOUT"]!;
   if (/os error 97|EAFNOSUPPORT/.test(`${code} ${message}`)) return ["unreachable", "the machine does not have this address family"];
-  if (isTls(code, message)) return ["tls", handshakeFailure(code, message) ?? `the TLS handshake failed (${brief(message)})`];
+  if (isTls(code, message)) return ["tls", handshakeFailure(code, message) ?? `TLS failed (${brief(message)})`];
   return ["other", brief(message)];
 }
 

@@ -21,13 +21,15 @@ const VERDICTS: Readonly<Record<string, string>> = {
   CRL_SIGNATURE_FAILURE: "the revocation list of the certificate's authority has a wrong signature",
 };
 
-/** Failures of our own library, in the words of OpenSSL, BoringSSL and rustls. */
+/** What our own library finds wrong, in the words of OpenSSL, BoringSSL and rustls. */
 const FAILURES: readonly (readonly [RegExp, string])[] = [
   [/wrong[ _]version[ _]number|http[ _]request|InvalidContentType/i, "what came is not TLS"],
   [/unsupported[ _]protocol|Supported ?Versions? ?Extension|SignatureAlgorithmsExtensionRequired/i, "no common version of TLS"],
   [/no[ _]application[ _]protocol|any known protocol/i, "no common application protocol (ALPN)"],
   [/no[ _]shared[ _]cipher|NoCipherSuitesInCommon/i, "no common cipher"],
   [/did[ _]not[ _]return[ _]a[ _]certificate|sent no certificates/i, "the client gave no certificate"],
+  [/too[ _]many[ _]key[ _]updates/i, "too many key updates came"],
+  [/no[ _]renegotiation|renegotiation[ _]attack/i, "the peer wants to renegotiate"],
   // What an alert looks like to BoringSSL that OpenSSL still sends in the clear.
   [/bad[ _]packet[ _]length/i, "the peer refused with an alert that cannot be read: does it trust the certificate?"],
 ];

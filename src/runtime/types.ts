@@ -97,7 +97,10 @@ export interface ServerTlsOptions {
   readonly crl?: string;
 }
 
-/** Made by `createTlsContext` and opaque above the adapters. TLS sessions are resumed only with the very context that began them. */
+/**
+ * Made by `createTlsContext` and opaque above the adapters. A TLS session is never taken for more than it proved: it is resumed only with a
+ * context that has the same certificate, authorities and revocation lists as the one that began it (Deno: the same authorities).
+ */
 export interface TlsContext {
   readonly options: ServerTlsOptions;
 }

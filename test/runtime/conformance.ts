@@ -1,5 +1,6 @@
 import { describe, test } from "node:test";
 import type { Runtime } from "../../src/runtime/types.ts";
+import { certificateCases } from "./certificate_cases.ts";
 import { closeCases } from "./close_cases.ts";
 import { dialCases, trustCases } from "./dial_cases.ts";
 import { fuzzCases } from "./fuzz_cases.ts";
@@ -7,16 +8,22 @@ import type { Gap } from "./gaps.ts";
 import type { Case } from "./lab.ts";
 import { leakCases } from "./leak_cases.ts";
 import { handshakeCases, listenCases } from "./listen_cases.ts";
+import { sessionCases } from "./session_cases.ts";
 import { streamCases } from "./stream_cases.ts";
 import { unixCases } from "./unix_cases.ts";
 
 const everywhere: readonly Case[] = [...streamCases, ...closeCases, ...dialCases, ...listenCases, ...leakCases, ...fuzzCases];
 const secureOnly: readonly Case[] = [...trustCases, ...handshakeCases];
+const startedOnly: readonly Case[] = [...certificateCases, ...sessionCases];
 
 /** The one list that every adapter has to pass, on every runtime that it is for. */
 export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[]): void {
   for (const { secure, starts } of [{ secure: false, starts: false }, { secure: true, starts: false }, { secure: true, starts: true }]) {
-    const cases = secure ? [...everywhere, ...secureOnly.filter(({ name }) => !starts || !isTheListeners(name))] : [...everywhere, ...unixCases];
+    const cases = [
+      ...everywhere,
+      ...(secure ? secureOnly.filter(({ name }) => !starts || !isTheListeners(name)) : unixCases),
+      ...(starts ? startedOnly : []),
+    ];
     describe(`${name} on ${runtime.name}, ${starts ? "TLS begun by hand" : secure ? "TLS" : "TCP"}`, () => {
       for (const one of cases) {
         const gap = gaps.find((it) => it.case.test(one.name) && (it.secure ?? secure) === secure);

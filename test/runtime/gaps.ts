@@ -23,6 +23,7 @@ const denoTls: readonly Gap[] = [
     secure: true,
     reason: "Deno looks at certificate and key at the first handshake; the check of the configuration finds it before",
   },
+  { case: /\(crl\)$/, secure: true, reason: "Deno does not look at revocation lists, so they are refused" },
 ];
 
 /** Of the adapter over `node:net`. */
