@@ -15,12 +15,12 @@ export type DrawnConnect = Omit<m.ConnectFields, "properties" | "version" | "cle
   readonly properties: readonly DrawnProperty[];
 };
 
-const TEXTS = ["a", "sensor", "ü", "€", "𝄞", "\ufeffbom", "a/b", "__proto__", "x".repeat(120), "y".repeat(16_370), "z".repeat(65_535)];
+const TEXTS = ["a", "sensor", "ü", "€", "𝄞", "\ufeffbom", "a/b", "\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff\u{10000}\u{10ffff}", "__proto__", "x".repeat(120), "y".repeat(16_370), "z".repeat(65_535)];
 const NAMES = ["", "x-client-ip", "X-Client-IP", "site", "ü", "toString"];
 
 /** Mostly short; now and then as long as makes a length one byte longer. */
 export function drawText(random: SeededRandom): string {
-  return random.chance(0.9) ? random.pick(TEXTS.slice(0, 9)) : random.chance(0.8) ? "w".repeat(random.integer(90, 140)) : random.pick(TEXTS);
+  return random.chance(0.9) ? random.pick(TEXTS.slice(0, 10)) : random.chance(0.8) ? "w".repeat(random.integer(90, 140)) : random.pick(TEXTS);
 }
 
 export const drawName = (random: SeededRandom): string => random.pick(NAMES);

@@ -216,7 +216,7 @@ describe("rewriteConnect", () => {
 
   const will = { topic: "t", payload: "" };
   const illegal: [string, ConnectChanges][] = [
-    ...["\0", "a\0b", "\ud800", "x\udc00", "\ud800\ud800", "a\ud83d"].flatMap((text): [string, ConnectChanges][] => [
+    ...["\0", "a\0b", "\ud800", "x\udc00", "\ud800\ud800", "\udc00\udc00", "\udc00\ud800", "\ud800\ue000", "\udfff", "a\ud83d"].flatMap((text): [string, ConnectChanges][] => [
       [`the client id ${JSON.stringify(text)}`, { clientId: text }],
       [`the user name ${JSON.stringify(text)}`, { username: text }],
       [`the will topic ${JSON.stringify(text)}`, { willTopic: text }],

@@ -113,6 +113,7 @@ describe("expandTemplate", () => {
 
   test("I5: claims are their own, and only texts, numbers and truth values are text", () => {
     for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) assert.equal(expanded(`\${claims.${name}}`), `refused: the client has no claims.${name}`);
+    assert.equal(expanded("${claims.role}", { claims: Object.create({ role: "admin" }) }), "refused: the client has no claims.role");
     const odd = JSON.parse('{"__proto__": "own", "https://example.com/id": "u-1", "n": 7, "big": 1e21, "yes": true, "no": false, "list": ["a"], "table": {"a": 1}, "nothing": null}');
     const of = (name: string): string => expanded(`\${claims.${name}}`, { claims: odd });
     assert.deepEqual(["__proto__", "https://example.com/id", "n", "yes", "no"].map(of), ["own", "u-1", "7", "true", "false"]);
