@@ -1,8 +1,8 @@
 import { type Fault, fault } from "./fault.ts";
+import { REMAINING_LENGTH_MAX } from "./rules.ts";
 
 const encoder = new TextEncoder();
 const FIELD_MAX = 65_535; // bytes of a text or of binary data: MQTT 5 section 1.5.4
-const REMAINING_LENGTH_MAX = 268_435_455;
 
 /**
  * Puts a frame together from runs of the original bytes and what replaces others. Replacements are made in ascending order. It
