@@ -23,7 +23,9 @@ export async function hashPassword(password: Uint8Array, kind: NewScheme): Promi
 
 /** Whether the password is the one; how long that takes tells nothing but the scheme. */
 export async function matchesPassword(password: Uint8Array, known: PasswordHash): Promise<boolean> {
-  return timingSafeEqual(await derive(password, known), known.hash);
+  const isEqual = timingSafeEqual(await derive(password, known), known.hash);
+  // HMAC fills its key up with NULs (RFC 2104 section 2): for PBKDF2 a password with some more of them would be the same one.
+  return isEqual && password.at(-1) !== 0;
 }
 
 /** What the hash would be with this password, as long as the one that is known. Slow schemes run beside the event loop, see argon2id.ts. */

@@ -90,14 +90,14 @@ describe("Bans by failure", () => {
     assert.equal(bans.judgeAddress("192.0.2.1", 0), undefined);
   });
 
-  test("R14: failures of 200,000 strangers leave a bounded table, and every ban in it", () =>
+  test("R14: failures of 50,000 strangers leave a bounded table, and every ban in it", () =>
     seeded((random) => {
       const bans = bansOf({}, AUTOMATIC);
       for (let count = 0; count < 5; count++) bans.failed("203.0.113.1", 0);
       const started = performance.now();
-      for (let count = 0; count < 200_000; count++) {
+      for (let count = 0; count < 50_000; count++) {
         const address = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("").replace(/(....)(?!$)/g, "$1:");
-        bans.failed(`${address}::1`, count / 100);
+        bans.failed(`${address}::1`, count / 25);
       }
       assert.ok(performance.now() - started < 20_000, "no search through the table");
       assert.equal(bans.judgeAddress("203.0.113.1", 2_000)?.code, "banned");
