@@ -4,7 +4,8 @@ import { Child } from "./child.ts";
 /** OpenSSL's own client: it speaks every version of TLS, takes tickets from file to file, and shows what came of a handshake. */
 
 export interface SecureCall {
-  readonly port: number;
+  /** A port of 127.0.0.1, or the path of a unix socket. */
+  readonly port: number | string;
   /** SNI; none is sent without it. */
   readonly serverName?: string;
   /** More of its options, see s_client(1). */
@@ -33,7 +34,8 @@ const DEADLINE_MS = 15_000;
 /** Runs it to its end: a handshake, CONNECT and DISCONNECT behind it, and whatever comes back until the server closes. */
 export async function callSecurely({ port, serverName, words = [] }: SecureCall): Promise<SecureAnswer> {
   const name = serverName === undefined ? ["-noservername"] : ["-servername", serverName];
-  const child = await Child.start(["openssl", "s_client", "-connect", `127.0.0.1:${port}`, ...name, "-ign_eof", ...words]);
+  const place = typeof port === "string" ? ["-unix", port] : ["-connect", `127.0.0.1:${port}`];
+  const child = await Child.start(["openssl", "s_client", ...place, ...name, "-ign_eof", ...words]);
   child.write(bytes(connect({ clientId: "s_client" }), disconnect()));
   child.closeInput();
   await child.ended(DEADLINE_MS);
