@@ -109,8 +109,9 @@ export class Entrance {
   }
 
   tunnel(arrival: Arrival, connection: Connection, begin: PassThrough): void {
-    this.#owner.left(arrival);
+    // In this order: until there is a tunnel it is the arrival that counts against the capacity.
     this.#owner.passThrough(this, connection, begin);
+    this.#owner.left(arrival);
   }
 
   refused(arrival: Arrival, code: FaultCode, why: string): void {
