@@ -21,8 +21,8 @@ export function helpText(command: CommandName): string {
     lines.push("  sluice cert server gateway.local 10.0.0.5", "  sluice cert client sensor-1 --out sensor-1", "  sluice cert inspect sensor-1/sensor-1.pem");
   }
   if (command === "passwd") {
-    lines.push("", "The password is asked for, or read from standard input: on the command line everybody on this machine could see it.");
-    lines.push("The files are mosquitto's, and mosquitto_passwd's.", "");
+    lines.push("", "The password is asked for, or read from standard input: as an argument everybody could see it.");
+    lines.push("The files are those of mosquitto and mosquitto_passwd.", "");
     lines.push("  sluice passwd --create passwords sensor-1", "  openssl rand -base64 24 | tee sensor-2.secret | sluice passwd passwords sensor-2", "  sluice passwd --delete passwords sensor-1");
   }
   if (command === "run") {
