@@ -50,6 +50,26 @@ onEachArtefact("mosquitto_pub and mosquitto_sub with a certificate, a server nam
   }
 });
 
+onEachArtefact("certificates that sluice cert has made serve mosquitto_pub, and let it in", NEEDS_CLIENTS, async (t, artefact) => {
+  const broker = await startMosquitto();
+  t.after(() => broker.stop());
+  const path = writeTemporary(t, {});
+  const out = path("");
+  const program = artefact.map((word) => (word.includes("/") ? resolve(word) : word));
+  for (const words of [["ca"], ["server", "localhost", "--ca", "ca.pem"], ["client", "sensor-1", "--ca", "ca.pem"]]) {
+    const made = await runToEnd([...program, "cert", ...words], { cwd: out });
+    assert.equal(made.code, 0, made.stderr);
+  }
+  const words = ["--cert", path("localhost.pem"), "--key", path("localhost.key"), "--client-ca", path("ca.pem"), `mqtt://127.0.0.1:${broker.port}`];
+  const { sluice, port } = await startFront(t, artefact, { listen: "mqtts://127.0.0.1:0", words });
+  const trust = ["-h", "localhost", "--cafile", path("ca.pem")];
+  await publish({ port, words: [...trust, "--cert", path("sensor-1.pem"), "--key", path("sensor-1.key")] }, ["-i", "known", "-t", "A", "-q", "1", "-m", "hello"]);
+  const line = await sluice.waitForEvent("client.open");
+  assert.deepEqual([line["client.id"], line["tls.client.common_name"]], ["known", "sensor-1"]);
+  await assert.rejects(publish({ port, words: trust }, ["-t", "A", "-m", "never"]));
+  await sluice.waitForEvent("client.reject", (one) => /the client gave no certificate/.test(String(one["msg"])));
+});
+
 interface Caller {
   readonly who: string;
   /** Of its certificate and key, without the ending. */
