@@ -74,6 +74,43 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
   });
 }
 
+/** An openssl client in a session that never ends by itself. */
+async function openssl(rig: Rig, ...words: readonly string[]): Promise<Child> {
+  const child = await Child.start(["openssl", "s_client", "-connect", `127.0.0.1:${rig.port}`, "-servername", "localhost", ...words]);
+  child.write(m.connect({ keepAliveSeconds: 0 }));
+  await child.waitFor(({ stdout }) => (stdout.includes("\x02\0\0") ? true : undefined), 5_000, "CONNACK");
+  return child;
+}
+
+test("T8: no early data is ever offered", needs("openssl"), async (t) => {
+  const rig = await startRig(t, { tls: true });
+  const child = await openssl(rig, "-tls1_3");
+  child.closeInput();
+  await child.ended(5_000);
+  const told = [...child.stdout.matchAll(/Max Early Data: (\d+)/g)].map(([, bytes]) => bytes);
+  assert.ok(told.length > 0 && told.every((bytes) => bytes === "0"), told.join(", "));
+  await rig.settled();
+});
+
+test("T9: renegotiation is refused, and a client that changes its keys again and again is served or sent away", needs("openssl"), async (t) => {
+  const rig = await startRig(t, { tls: true });
+  await rig.canary();
+  await rig.markBase();
+  const again = await openssl(rig, "-tls1_2", "-legacy_renegotiation");
+  again.write("R\n");
+  await again.ended(5_000);
+  assert.match(again.stderr, /no renegotiation/);
+  const changing = await openssl(rig, "-tls1_3");
+  for (let count = 0; count < 50 && changing.exit === undefined; count++) {
+    changing.write("K\n");
+    await changing.waitFor(({ stderr, exit }) => (stderr.split("KEYUPDATE").length > count + 1 || exit !== undefined ? true : undefined), 5_000, "a change of keys");
+  }
+  await rig.canary();
+  changing.closeInput();
+  await changing.ended(5_000);
+  await rig.settled();
+});
+
 /** The adapter over `node:tls` does not close a connection on which garbage came after the handshake: nobody hears of its end any more. */
 const STAYS_DEAF = runtime.name !== "bun";
 
