@@ -6,6 +6,7 @@ import type {
   CertificateConfig,
   CertificateMaterial,
   Configuration,
+  HealthConfig,
   ListenerConfig,
   Material,
   PoolConfig,
@@ -44,7 +45,8 @@ export async function readMaterial(
   for (const pool of configuration.pools) {
     materials.set(pool.name, await readPoolTls(reading, pool));
     const via = pool.via && (await readViaPassword(reading, pool.via, ["pools", pool.name, "via", "password_file"]));
-    pools.push({ ...pool, brokers: await readPasswords(reading, pool), ...(via && { via }) });
+    const health = pool.health && (await readHealthPassword(reading, pool.health, ["pools", pool.name, "health", "password_file"]));
+    pools.push({ ...pool, brokers: await readPasswords(reading, pool), ...(via && { via }), ...(health && { health }) });
   }
   if (reading.problems.length > 0) return { problems: reading.problems };
   return { material: { listeners, pools: materials }, configuration: { ...configuration, pools }, warnings: reading.warnings };
@@ -152,6 +154,11 @@ async function readPasswords(reading: Reading, pool: PoolConfig): Promise<Broker
 async function readViaPassword(reading: Reading, via: ViaConfig, path: KeyPath): Promise<ViaConfig> {
   const password = await readPassword(reading, via.passwordFile, path);
   return password === undefined ? via : { ...via, password };
+}
+
+async function readHealthPassword(reading: Reading, health: HealthConfig, path: KeyPath): Promise<HealthConfig> {
+  const password = await readPassword(reading, health.passwordFile, path);
+  return password === undefined ? health : { ...health, password };
 }
 
 async function readPassword(reading: Reading, file: string | undefined, path: KeyPath): Promise<string | undefined> {

@@ -2,7 +2,7 @@ import { placeOf, type Address } from "./address.ts";
 import type { Refuse } from "./meaning_route.ts";
 import { pathText, type KeyPath } from "./problem.ts";
 import type { ParsedInput } from "./schema.ts";
-import type { BrokerConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
+import type { BrokerConfig, HealthConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
 
 type ParsedPool = ParsedInput["pools"][string];
 
@@ -28,8 +28,39 @@ export function resolvePool(name: string, input: ParsedPool, refuse: Refuse): Po
     tls: resolveTls(input, path, brokers, refuse),
     ...resolveHeaders(input, path, brokers, refuse),
     ...(input.proxy_protocol && { proxyProtocol: input.proxy_protocol }),
+    ...resolveChoosing(input, path, refuse),
     ...(input.via && { via: resolveVia(input.via, [...path, "via"], refuse) }),
   };
+}
+
+const HASHING: readonly string[] = ["client_id", "username", "address"];
+
+/** How the pool chooses, beyond its algorithm; what is off is left out. */
+function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Partial<PoolConfig> {
+  const { balance, load_max: loadMax, slow_start: slowStartMs, fail_over: failOver, return_after: returnAfterMs, affinity, health } = input;
+  if (loadMax !== undefined && !HASHING.includes(balance)) {
+    refuse([...path, "load_max"], `${pathText([...path, "load_max"])} has no effect with balance = "${balance}": expected client_id, username or address`);
+  }
+  if (affinity === "session" && failOver === "all") {
+    refuse([...path, "affinity"], `${pathText([...path, "affinity"])} has no effect with fail_over = "all": one broker has everybody`, "remove one of them");
+  }
+  return {
+    ...(loadMax !== undefined && { loadMax }),
+    ...(slowStartMs !== undefined && { slowStartMs }),
+    ...(failOver === "all" && { failOver, returnAfterMs }),
+    ...(affinity === "session" && { affinity }),
+    ...(health && { health: resolveHealth(health, [...path, "health"], refuse) }),
+    evictWithinMs: input.evict_within,
+  };
+}
+
+function resolveHealth(input: NonNullable<ParsedPool["health"]>, path: KeyPath, refuse: Refuse): HealthConfig {
+  const { probe, interval, fast_interval, timeout, rise, fall, version, username, password_file: passwordFile, loop_topic: loopTopic } = input;
+  if (passwordFile !== undefined && username === undefined) refuse([...path, "password_file"], `${pathText([...path, "password_file"])} is given without username`);
+  if (probe === "tcp" && (username ?? loopTopic) !== undefined) refuse(path, `${pathText(path)} says things that only probe = "mqtt" can ask`, 'add probe = "mqtt"');
+  if (loopTopic !== undefined && /[+#\0]/.test(loopTopic)) refuse([...path, "loop_topic"], `cannot use ${JSON.stringify(loopTopic)} as ${pathText([...path, "loop_topic"])}: expected a topic without + and #`);
+  const versions = { "3.1": 3, "3.1.1": 4, "5": 5 } as const;
+  return { probe, intervalMs: interval, fastIntervalMs: fast_interval, timeoutMs: timeout, rise, fall, version: versions[version], username, password: undefined, passwordFile, loopTopic };
 }
 
 function resolveTls({ tls }: ParsedPool, path: KeyPath, brokers: readonly BrokerConfig[], refuse: Refuse): PoolTlsConfig {
@@ -99,7 +130,7 @@ function checkPasswordFile({ username, password }: Pick<Address, "username" | "p
 
 function resolveBroker(entry: ParsedPool["brokers"][number], path: KeyPath, refuse: Refuse): BrokerConfig {
   const address: Address = "url" in entry ? entry.url : entry;
-  const { weight, password_file: passwordFile } = "url" in entry ? entry : { weight: 1, password_file: undefined };
+  const { weight, password_file: passwordFile, backup, connections_max: sessionsMax } = "url" in entry ? entry : { weight: 1, password_file: undefined, backup: false, connections_max: undefined };
   if (passwordFile !== undefined) checkPasswordFile(address, [...path, "password_file"], "mqtt://user@host", refuse);
   const { host = "", port, unixPath, username, password } = address;
   const isWebSocket = address.scheme === "ws" || address.scheme === "wss";
@@ -115,6 +146,8 @@ function resolveBroker(entry: ParsedPool["brokers"][number], path: KeyPath, refu
     username,
     password,
     weight,
+    ...(backup && { backup }),
+    ...(sessionsMax !== undefined && { sessionsMax }),
     passwordFile,
   };
 }

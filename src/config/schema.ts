@@ -80,13 +80,37 @@ const broker = v.union([
   v.strictObject({
     url: address("broker", "Address", BROKER),
     weight: whole(1, 1_000, 1, WEIGHT.title, WEIGHT.description),
+    backup: v.optional(v.pipe(v.boolean("true or false"), v.title("Backup"), v.description("Gets clients only while no other broker of the pool can take them")), false),
+    connections_max: v.optional(v.pipe(v.number("a whole number from 1 to 1000000"), v.integer("a whole number from 1 to 1000000"), v.minValue(1, "a whole number from 1 to 1000000"), v.maxValue(1_000_000, "a whole number from 1 to 1000000"), v.title("Connections"), v.description("Sessions at once; a broker that has them all is passed over; default: no limit"))),
     password_file: v.optional(text("Password file", "The password for the user in the URL: the file's text without the last line break")),
   }),
 ], "a URL in quotes, or a table with url");
 
 const VIA = "http://[user[:password]@]host:port (CONNECT) or socks5://[user[:password]@]host[:port]";
 const pool = v.strictObject({
-  balance: choice(["round_robin", "least_connections", "random", "client_id"], "Balance", "How a broker is picked: round_robin, least_connections, random (the better of two) or client_id (a client always meets the same broker)"),
+  balance: choice(
+    ["round_robin", "least_connections", "random", "client_id", "username", "address", "first"],
+    "Balance",
+    "How a broker is picked: round_robin, least_connections, random (the better of two); client_id, username or address (the same always meets the same broker); first (in the order as listed)",
+  ),
+  load_max: v.optional(v.pipe(v.number("a number above 1, such as 1.25"), v.check((value) => value > 1 && value <= 100, "a number above 1, such as 1.25"), v.title("Load bound"), v.description("For client_id, username and address: a broker with more than so many times its fair share is passed over; default: no bound"))),
+  slow_start: v.optional(duration("30s", "Slow start", "How long the weight of a broker that came back grows to its full size; default: it has it at once")),
+  fail_over: choice(["each", "all"], "Fail-over", "each: a client goes where there is room; all: one broker serves everybody, for brokers that know nothing of each other"),
+  return_after: duration("60s", "Return", "With fail_over all: how long a broker that is listed before the one in use must have been well before everybody goes back to it"),
+  affinity: choice(["none", "session"], "Affinity", "session: a client goes back to the broker that holds its MQTT session, for as long as it may hold it"),
+  health: v.optional(section(v.strictObject({
+    probe: choice(["tcp", "mqtt"], "Probe", "tcp: the broker takes a connection (and TLS); mqtt: it answers CONNECT"),
+    interval: duration("10s", "Interval", "Between two probes"),
+    fast_interval: duration("1s", "Fast interval", "The same while probes contradict what is known"),
+    timeout: duration("3s", "Timeout", "A probe that takes longer has failed"),
+    rise: whole(1, 100, 2, "Rise", "Probes in a row that must succeed before a broker that was down is up"),
+    fall: whole(1, 100, 3, "Fall", "Probes in a row that must fail before a broker is down"),
+    version: v.optional(v.pipe(v.picklist(["3.1", "3.1.1", "5"], "3.1, 3.1.1 or 5"), v.title("Version"), v.description("Of MQTT; default: 3.1.1")), "3.1.1"),
+    username: v.optional(text("User", "For CONNECT; default: the user in the broker's URL")),
+    password_file: v.optional(text("Password file", "Its password: the file's text without the last line break")),
+    loop_topic: v.optional(text("Loop topic", "Also subscribe below this topic, publish there, and wait for it")),
+  }, "a table"), "Health", "Ask the brokers whether they are well, and close the sessions of one that is not; default: go by what clients meet")),
+  evict_within: duration("5s", "Evict within", "Over how long the sessions of a broker that went down are closed, so that not all come back at once"),
   brokers: v.pipe(
     v.array(broker, "a list of brokers"),
     v.minLength(1, "at least one broker"),

@@ -1,6 +1,6 @@
 /** The configuration as the rest of the program sees it: every default filled in, every name resolved, units in the names. */
 
-export type BalanceName = "round_robin" | "least_connections" | "random" | "client_id";
+export type BalanceName = "round_robin" | "least_connections" | "random" | "client_id" | "username" | "address" | "first";
 /** What a connection may speak; `any` tells them apart by the first bytes. */
 export type Transport = "mqtt" | "mqtts" | "ws" | "wss";
 export type Scheme = Transport | "any";
@@ -68,6 +68,10 @@ export interface BrokerConfig {
   /** When present, these replace the credentials in the client's CONNECT. */
   readonly username: string | undefined;
   readonly password: string | undefined;
+  /** Gets clients only while no other broker can take them. */
+  readonly backup?: boolean;
+  /** Sessions at once; absent: no limit. */
+  readonly sessionsMax?: number;
   /** Where the password is read from; `readMaterial` answers with a configuration in which `password` is filled in from it. */
   readonly passwordFile: string | undefined;
 }
@@ -91,6 +95,34 @@ export interface PoolConfig {
   readonly headers?: Readonly<Record<string, string>>;
   readonly proxyProtocol?: "v1" | "v2";
   readonly via?: ViaConfig;
+  /** For algorithms that hash: a broker with more than this many times its fair share is passed over. */
+  readonly loadMax?: number;
+  /** How long the weight of a broker that came back grows; absent: it has it at once. */
+  readonly slowStartMs?: number;
+  /** Absent: "each". */
+  readonly failOver?: "each" | "all";
+  readonly returnAfterMs?: number;
+  /** Absent: "none". */
+  readonly affinity?: "none" | "session";
+  /** Absent: the pool goes by what clients meet. */
+  readonly health?: HealthConfig;
+  /** Over how long the sessions of a broker that went down are closed. */
+  readonly evictWithinMs?: number;
+}
+
+export interface HealthConfig {
+  readonly probe: "tcp" | "mqtt";
+  readonly intervalMs: number;
+  readonly fastIntervalMs: number;
+  readonly timeoutMs: number;
+  readonly rise: number;
+  readonly fall: number;
+  readonly version: 3 | 4 | 5;
+  /** undefined: the user and password of the broker's URL. */
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly loopTopic: string | undefined;
 }
 
 export interface PoolTlsConfig {

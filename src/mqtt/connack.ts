@@ -1,4 +1,5 @@
 import { ByteReader } from "./byte_reader.ts";
+import { SESSION_EXPIRY } from "./connect_layout.ts";
 import { type Fault, fault, type Version } from "./fault.ts";
 import { ASSIGNED_CLIENT_ID, CONNACK_PROPERTIES, readProperties, SERVER_KEEP_ALIVE } from "./properties.ts";
 
@@ -9,6 +10,8 @@ export interface Connack {
   /** MQTT 5: replaces the client's keep-alive. */
   readonly serverKeepAliveSeconds: number | undefined;
   readonly assignedClientId: string | undefined;
+  /** MQTT 5: replaces the client's own. */
+  readonly sessionExpirySeconds: number | undefined;
 }
 
 /** The objection to the first byte of what a broker says before its session is open. AUTH exists in MQTT 5 alone. */
@@ -29,7 +32,7 @@ export function readConnack(frame: Uint8Array, version: Version): Connack | Faul
   const code = reader.byte("return code");
   if (length === 2) {
     return reader.failure === undefined
-      ? { code, serverKeepAliveSeconds: undefined, assignedClientId: undefined }
+      ? { code, serverKeepAliveSeconds: undefined, assignedClientId: undefined, sessionExpirySeconds: undefined }
       : fault("broker_malformed", `CONNACK: ${reader.failure}`);
   }
   const properties = version === 5 ? readProperties(reader, CONNACK_PROPERTIES, "CONNACK") : undefined;
@@ -39,5 +42,6 @@ export function readConnack(frame: Uint8Array, version: Version): Connack | Faul
     code,
     serverKeepAliveSeconds: properties?.get(SERVER_KEEP_ALIVE) as number | undefined,
     assignedClientId: properties?.get(ASSIGNED_CLIENT_ID) as string | undefined,
+    sessionExpirySeconds: properties?.get(SESSION_EXPIRY) as number | undefined,
   };
 }

@@ -2,19 +2,21 @@ import type { Configuration, ListenerConfig, Material, PoolConfig, PoolMaterial 
 import { placeOf } from "../config/address.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
 import { TICK_MS, TimerWheel } from "../lib/timer_wheel.ts";
-import { type Fault, type FaultCode, fault } from "../mqtt/fault.ts";
+import { type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
-import { Routes } from "../policy/routes.ts";
 import type { Broker } from "../pool/broker.ts";
-import { Pool } from "../pool/pool.ts";
+import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
-import { keyOf, routeKeyOf } from "./session_keys.ts";
+import { keyOf } from "./session_keys.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
 import type { FileWatch } from "./file_watch.ts";
+import { Chooser } from "./chooser.ts";
+import type { Evictions } from "./evictions.ts";
+import type { HealthChecks } from "./health_checks.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
 import { listenOptions } from "./listen_options.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
@@ -47,18 +49,19 @@ class Server implements ProxyServer, EntranceOwner {
   readonly wheel: TimerWheel;
   readonly #options: ProxyOptions;
   readonly #log: Log;
-  readonly #pools: ReadonlyMap<string, Pool>;
+  readonly #chooser: Chooser;
   readonly #poolMaterials: Map<string, PoolMaterial>;
   readonly #arrivals = new Set<Arrival>();
   readonly #sessions = new Set<Session>();
   readonly #refusals = new Map<FaultCode, number>();
-  readonly #routes: Routes;
   readonly #sessionsMax: number;
   #doors: { readonly entrance: Entrance; readonly listener: Listener }[] = [];
   /** Each is loaded only where the configuration asks for it. */
   #upstreams: Upstreams | undefined = undefined;
   #tunnels: Tunnels | undefined = undefined;
   #watch: FileWatch | undefined = undefined;
+  #health: HealthChecks | undefined = undefined;
+  #evictions: Evictions | undefined = undefined;
   #isDraining = false;
   #ticking: ReturnType<typeof setInterval> | undefined = undefined;
   #whenEmpty: (() => void) | undefined = undefined;
@@ -70,8 +73,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.runtime = runtime;
     this.#log = options.log;
     this.wheel = new TimerWheel(runtime.system.now());
-    this.#pools = new Map(configuration.pools.map((pool) => [pool.name, new Pool(pool)]));
-    this.#routes = new Routes(configuration.routes ?? []);
+    this.#chooser = new Chooser(configuration, () => runtime.system.random());
     this.#poolMaterials = new Map(material.pools);
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
@@ -103,7 +105,21 @@ class Server implements ProxyServer, EntranceOwner {
       }
     }
     await this.#watchFiles();
+    await this.#watchBrokers();
     return undefined;
+  }
+
+  async #watchBrokers(): Promise<void> {
+    const pools = [...this.#chooser.pools.values()];
+    const { log, system } = { log: this.#log, system: this.runtime.system };
+    const hasHealth = pools.some(({ config }) => config.health !== undefined);
+    if (!hasHealth && !pools.some(({ config }) => config.failOver === "all")) return;
+    const evictions = new (await import("./evictions.ts")).Evictions({ pools, sessions: this.#sessions, now: () => system.now() });
+    this.#evictions = evictions;
+    if (!hasHealth) return;
+    const { HealthChecks } = await import("./health_checks.ts");
+    this.#health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => evictions.wentDown(broker) });
+    this.#health.start();
   }
 
   /** What most configurations do not need stays on disk: a quiet proxy is a small one. */
@@ -172,54 +188,39 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   passThrough(entrance: Entrance, client: Connection, begin: PassThrough): void {
-    const { origin, offered } = begin;
     this.#startTicking();
-    const { name: listener, pool: ownPool } = entrance.config;
-    const route = this.#routes.find({ listener, address: origin.address, serverName: origin.tls?.serverName, alpn: offered, connect: undefined });
-    const pool = this.#pools.get(route?.pool ?? ownPool) as Pool;
-    const order = this.#load > this.#sessionsMax || route?.refuse !== undefined ? [] : pool.order({ key: origin.address, random: () => this.runtime.system.random() }, this.wheel.now);
-    this.#tunnels?.begin(entrance.config, client, begin, { pool, routeName: route?.name, order });
+    const chosen = this.#chooser.chooseTunnel(entrance.config, begin, this.wheel.now);
+    this.#tunnels?.begin(entrance.config, client, begin, this.#load > this.#sessionsMax ? { ...chosen, order: [] } : chosen);
   }
 
   #contextOf(config: ListenerConfig): SessionContext {
     const { system } = this.runtime;
-    const random = () => system.random();
     return {
       limits: this.limits,
       wheel: this.wheel,
       now: () => system.now(),
       listenerName: config.name,
-      pool: this.#pools.get(config.pool) as Pool,
+      pool: this.#chooser.pools.get(config.pool) as Pool,
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        const refused = this.#route(session);
-        if (refused !== undefined) return refused;
-        return session.pool.order({ key: keyOf(session), random }, this.wheel.now);
+        return this.#chooser.choose(session, this.wheel.now);
       },
       dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
       brokerFailed: (broker, why, by) => {
         const now = this.wheel.now;
-        const isNews = by === undefined ? broker.failed(now) : broker.suspected(keyOf(by), now);
+        const isNews = by === undefined ? broker.failed(now, why.detail) : broker.suspected(keyOf(by), now, why.detail);
         if (isNews) logBrokerDown(this.#log, broker, why);
+        this.#health?.clientFailed(broker);
       },
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
       opened: (session) => {
+        this.#chooser.opened(session, this.wheel.now);
         logOpen(this.#log, session);
         this.#tell(() => this.#options.onOpen?.(describeSession(session)));
       },
       internalError: (thrown) => this.#reportError(thrown),
       finished: (session) => this.#finished(session),
     };
-  }
-
-  /** Sets the session's pool; or why this client is turned away. */
-  #route(session: Session): Fault | undefined {
-    const route = this.#routes.isEmpty ? undefined : this.#routes.find(routeKeyOf(session));
-    if (route === undefined) return undefined;
-    session.routeName = route.name;
-    if (route.refuse !== undefined) return fault(route.refuse, `turned away by ${route.name}`);
-    session.pool = this.#pools.get(route.pool as string) as Pool;
-    return undefined;
   }
 
   #tunnelsOwner(): TunnelsOwner {
@@ -246,7 +247,7 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   #brokerAnswered(broker: Broker): void {
-    if (broker.succeeded()) logBrokerUp(this.#log, broker);
+    if (broker.succeeded(this.wheel.now)) logBrokerUp(this.#log, broker);
   }
 
   #dial(broker: Broker, client: Downstream | undefined, handler: DialHandler): Dial {
@@ -258,6 +259,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   #finished(session: Session): void {
     this.#sessions.delete(session);
+    this.#chooser.finished(session, this.wheel.now);
     const { cause } = session.machine;
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);
@@ -299,7 +301,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   async #watchFiles(): Promise<void> {
     const stores = this.#doors.flatMap(({ entrance }) => entrance.certificates ?? []);
-    const pools = [...this.#pools.values()].map(({ config }) => config).filter(({ tls }) => tls.caFile !== undefined || tls.certFile !== undefined);
+    const pools = [...this.#chooser.pools.values()].map(({ config }) => config).filter(({ tls }) => tls.caFile !== undefined || tls.certFile !== undefined);
     if (stores.length + pools.length === 0) return;
     const { FileWatch } = await import("./file_watch.ts");
     const { configuration } = this.#options;
@@ -310,31 +312,11 @@ class Server implements ProxyServer, EntranceOwner {
 
   async probe(): Promise<BrokerAnswer[]> {
     await this.#loadLayers();
-    const dials = [...this.#pools.values()].flatMap((pool) => pool.brokers.map((broker) => this.#probeOne(pool, broker)));
-    return Promise.all(dials);
-  }
-
-  #probeOne(pool: Pool, broker: Broker): Promise<BrokerAnswer> {
+    const { askBroker } = await import("./ask_broker.ts");
+    const brokers = [...this.#chooser.pools.values()].flatMap((pool) => pool.brokers);
     const { system } = this.runtime;
-    const begin = system.now();
-    const { dialTimeoutMs } = this.limits;
-    return new Promise((resolve) => {
-      const answer = (error: NetworkError | undefined) => {
-        clearTimeout(timer);
-        resolve({ pool: pool.name, broker: broker.name, error, milliseconds: Math.round(system.now() - begin) });
-      };
-      const dial = this.#dial(broker, undefined, {
-        opened: (connection) => {
-          connection.reset();
-          answer(undefined);
-        },
-        failed: answer,
-      });
-      const timer = setTimeout(() => {
-        dial.cancel();
-        answer({ code: "timeout", message: `${broker.name} did not answer within ${dialTimeoutMs} ms` });
-      }, dialTimeoutMs);
-    });
+    const dial = (broker: Broker, handler: DialHandler) => this.#dial(broker, undefined, handler);
+    return Promise.all(brokers.map((broker) => askBroker(broker, { system, dial, timeoutMs: this.limits.dialTimeoutMs })));
   }
 
   stop(): Promise<void> {
@@ -384,6 +366,8 @@ class Server implements ProxyServer, EntranceOwner {
     for (const { entrance } of open) entrance.webSocket.isStopping = true;
     this.#doors = [];
     this.#watch?.close();
+    this.#health?.stop();
+    this.#evictions?.close();
     for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));
   }

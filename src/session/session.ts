@@ -37,6 +37,8 @@ export class Session implements Timed, DialHandler {
   pool: Pool;
   /** The rule that chose it; undefined: the listener's own. */
   routeName: string | undefined = undefined;
+  /** How long the broker keeps the MQTT session; known when it is open. */
+  sessionExpirySeconds = 0;
   /** Until the session is open. */
   connect: Connect | undefined = undefined;
   readonly machine = new Machine();
@@ -245,6 +247,7 @@ export class Session implements Timed, DialHandler {
   startRelay(connack: Connack): void {
     const connect = this.connect as Connect;
     this.clientId ||= connack.assignedClientId ?? "";
+    this.sessionExpirySeconds = connack.sessionExpirySeconds ?? connect.sessionExpirySeconds;
     this.idleMs = (connack.serverKeepAliveSeconds ?? connect.keepAliveSeconds) * 1500; // one and a half times: [MQTT-3.1.2-22]
     this.downstream = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
     this.downstream.packets = 1;
@@ -256,10 +259,10 @@ export class Session implements Timed, DialHandler {
   }
 
   #open(): void {
+    this.context.opened(this);
     this.connect = undefined;
     this.#order = NONE;
     this.heardAt = this.#wheel.now;
-    this.context.opened(this);
     this.releaseHeld();
   }
 

@@ -129,6 +129,13 @@ describe("resolveDocument", () => {
     ["headers without WebSocket", { pools: { default: { brokers: ["b"], websocket: { headers: { A: "b" } } } } }, /has no effect/],
     ["a header that sluice sets", { pools: { default: { brokers: ["ws://b"], websocket: { headers: { Host: "b" } } } } }, /sets this header itself/],
     ["a header with a line break", { pools: { default: { brokers: ["ws://b"], websocket: { headers: { A: "b\r\nC: d" } } } } }, /printable ASCII/],
+    ["a load bound without hashing", { pools: { default: { brokers: ["b"], load_max: 1.25 } } }, /no effect with balance/],
+    ["a load bound that nobody could keep", { pools: { default: { brokers: ["b"], balance: "client_id", load_max: 1 } } }, /a number above 1/],
+    ["affinity where one broker has everybody", { pools: { default: { brokers: ["b"], fail_over: "all", affinity: "session" } } }, /no effect with fail_over/],
+    ["a login for a TCP probe", { pools: { default: { brokers: ["b"], health: { username: "u" } } } }, /only probe = "mqtt" can ask/],
+    ["a loop below a wildcard", { pools: { default: { brokers: ["b"], health: { probe: "mqtt", loop_topic: "a/#" } } } }, /a topic without/],
+    ["a probe's password without a user", { pools: { default: { brokers: ["b"], health: { probe: "mqtt", password_file: "p" } } } }, /without username/],
+    ["room for no session", { pools: { default: { brokers: [{ url: "b", connections_max: 0 }] } } }, /a whole number from 1/],
     ["TLS for brokers without TLS", { pools: { default: { brokers: ["b"], tls: { insecure: true } } } }, /has no effect/],
     ["a pool's name with a space", { pools: { "a b": { brokers: ["b"] } } }, /as the name of a pool/],
   ];

@@ -1,0 +1,72 @@
+import type { Configuration, ListenerConfig } from "../config/types.ts";
+import { type Fault, fault } from "../mqtt/fault.ts";
+import type { Connect } from "../mqtt/connect.ts";
+import { Routes } from "../policy/routes.ts";
+import { sessionExpiryMs } from "../pool/affinity.ts";
+import type { Choice } from "../pool/balance/types.ts";
+import type { Broker } from "../pool/broker.ts";
+import { Pool } from "../pool/pool.ts";
+import type { Session } from "../session/session.ts";
+import type { PassThrough } from "./entrance.ts";
+import { keyOf, routeKeyOf } from "./session_keys.ts";
+
+/** Where clients go: routes name the pool, pools know their brokers and who was where. */
+export class Chooser {
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly #routes: Routes;
+  readonly #random: () => number;
+
+  constructor({ pools, routes = [] }: Configuration, random: () => number) {
+    this.pools = new Map(pools.map((pool) => [pool.name, new Pool(pool)]));
+    this.#routes = new Routes(routes);
+    this.#random = random;
+  }
+
+  /** Sets the session's pool, and answers with the brokers to try; or why this client is turned away. */
+  choose(session: Session, now: number): readonly Broker[] | Fault {
+    const route = this.#routes.isEmpty ? undefined : this.#routes.find(routeKeyOf(session));
+    if (route !== undefined) {
+      session.routeName = route.name;
+      if (route.refuse !== undefined) return fault(route.refuse, `turned away by ${route.name}`);
+      session.pool = this.pools.get(route.pool as string) as Pool;
+    }
+    const { pool } = session;
+    const choice = this.#choiceOf(session, now);
+    const order = pool.order(choice, now);
+    return order.length > 0 ? order : noneLeft(pool, choice);
+  }
+
+  #choiceOf(session: Session, now: number): Choice {
+    const { clientId, username, cleanStart } = session.connect as Connect;
+    const { affinity } = session.pool;
+    const preferred = affinity === undefined || cleanStart || clientId === "" ? undefined : affinity.find(clientId, now);
+    return { key: keyOf(session), username, address: session.address, preferred, random: this.#random };
+  }
+
+  /** The same for a client whose TLS is passed through: nothing is known of its CONNECT. */
+  chooseTunnel({ name: listener, pool: ownPool }: ListenerConfig, { origin, offered }: PassThrough, now: number) {
+    const { address, tls } = origin;
+    const route = this.#routes.find({ listener, address, serverName: tls?.serverName, alpn: offered, connect: undefined });
+    const pool = this.pools.get(route?.pool ?? ownPool) as Pool;
+    const order = route?.refuse === undefined ? pool.order({ key: address, address, random: this.#random }, now) : [];
+    return { pool, routeName: route?.name, order };
+  }
+
+  /** CONNACK with success: the broker holds this client's MQTT session from now on, if it holds any. */
+  opened(session: Session, now: number): void {
+    const { affinity } = session.pool;
+    if (affinity === undefined) return;
+    const { version, cleanStart } = session.connect as Connect;
+    const expiryMs = sessionExpiryMs({ version, cleanStart, expirySeconds: session.sessionExpirySeconds });
+    affinity.opened({ clientId: session.clientId, broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
+  }
+
+  finished(session: Session, now: number): void {
+    if (session.isOpen) session.pool.affinity?.closed(session.clientId, session, now);
+  }
+}
+
+function noneLeft(pool: Pool, choice: Choice): Fault {
+  if (pool.whyNone(choice) === "full") return fault("server_busy", `every broker of pool "${pool.name}" has all the sessions it may have`);
+  return fault("server_unavailable", `no broker of pool "${pool.name}" takes clients now`);
+}

@@ -1,0 +1,98 @@
+import type { HealthConfig } from "../config/types.ts";
+import type { Broker } from "../pool/broker.ts";
+import type { ProbeResult } from "../pool/health.ts";
+import { MqttProbe, type ProbeStep } from "../pool/probe_mqtt.ts";
+import type { Connection, ConnectionHandler, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
+
+export interface ProbeOptions {
+  readonly config: HealthConfig;
+  readonly broker: Broker;
+  readonly clientId: string;
+  readonly dial: (broker: Broker, handler: DialHandler) => Dial;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Called once, unless the probe is given up. */
+  readonly answered: (result: ProbeResult) => void;
+}
+
+/** One question to one broker whether it is well: a connection, and with `probe = "mqtt"` an answer to CONNECT. */
+export class Probe implements DialHandler {
+  readonly #options: ProbeOptions;
+  readonly #startedAt: number;
+  readonly #talk: MqttProbe | undefined;
+  readonly #dial: Dial;
+  #connection: Connection | undefined = undefined;
+  #isOver = false;
+
+  constructor(options: ProbeOptions) {
+    const { config, broker, dial, now, clientId } = options;
+    this.#options = options;
+    this.#startedAt = now();
+    this.#talk = config.probe === "mqtt" ? new MqttProbe({ ...loginOf(config, broker), clientId, loopTopic: config.loopTopic }, this.#startedAt) : undefined;
+    this.#dial = dial(broker, this);
+  }
+
+  opened(connection: Connection): void {
+    if (this.#isOver) return connection.reset();
+    this.#connection = connection;
+    connection.owner = this;
+    connection.handler = ASKING;
+    if (this.#talk === undefined) {
+      this.#answer({ ok: true, code: undefined, milliseconds: this.#milliseconds });
+      connection.reset();
+    } else connection.write(this.#talk.first);
+  }
+
+  failed(error: NetworkError): void {
+    this.#answer({ ok: false, why: error.message, milliseconds: this.#milliseconds });
+  }
+
+  read(chunk: Uint8Array): void {
+    if (!this.#isOver) this.#take(this.#talk?.push(chunk, this.#options.now()));
+  }
+
+  gone(): void {
+    if (!this.#isOver) this.#take(this.#talk?.closed(this.#options.now()));
+  }
+
+  /** It took too long, or nobody wants to know any more. */
+  giveUp(): void {
+    this.#isOver = true;
+    if (this.#connection === undefined) this.#dial.cancel();
+    else this.#connection.reset();
+  }
+
+  get #milliseconds(): number {
+    return Math.round(this.#options.now() - this.#startedAt);
+  }
+
+  #take(step: ProbeStep): void {
+    if (step === undefined) return;
+    if (step.send !== undefined) this.#connection?.write(step.send);
+    if (!("done" in step)) return;
+    this.#connection?.end();
+    this.#answer(step.done);
+  }
+
+  #answer(result: ProbeResult): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.answered(result);
+  }
+}
+
+function loginOf({ version, username, password }: HealthConfig, { config }: Broker) {
+  return username === undefined ? { version, username: config.username, password: config.password } : { version, username, password };
+}
+
+const probeOf = (connection: Connection) => connection.owner as Probe;
+
+const ASKING: ConnectionHandler = {
+  data: (connection, chunk) => probeOf(connection).read(chunk),
+  drain: () => {},
+  end: (connection) => {
+    probeOf(connection).gone();
+    connection.end();
+  },
+  close: (connection) => probeOf(connection).gone(),
+};
