@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { test } from "node:test";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { pause } from "../support/deadline.ts";
@@ -10,6 +11,7 @@ import { frame } from "../transport/websocket/frames.ts";
 import { request } from "../transport/websocket/heads.ts";
 import { Relay } from "./relay.ts";
 import { type Rig, type RigOptions, startRig } from "./rig.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 const PAIR = { cert: "test/fixtures/tls/server.pem", key: "test/fixtures/tls/server.key" };
 const HERE = ["127.0.0.0/8"];
@@ -264,6 +266,34 @@ test("who has no client id goes where its own address says, not that of the prox
   for (const address of addresses) brokers.push(await brokerFor(address));
   assert.equal(new Set(brokers).size, 3);
   for (const [index, address] of addresses.entries()) assert.equal(await brokerFor(address), brokers[index]);
+  await rig.settled();
+});
+
+test("who comes through a unix socket is trusted when the configuration says unix, and only then", async (t) => {
+  const folder = temporaryFolder(t);
+  const rig = await start(t, {
+    configure: () => ({
+      listeners: [
+        { name: "tcp", listen: "mqtt://127.0.0.1:0" },
+        { name: "trusting", listen: `unix://${folder}/trusting.sock`, proxy_protocol: { from: ["unix"] } },
+        { name: "strict", listen: `unix://${folder}/strict.sock`, proxy_protocol: { from: ["0.0.0.0/0", "::/0"] } },
+      ],
+    }),
+  });
+  const open = async (name: string): Promise<RawClient> => {
+    const socket = connect({ path: `${folder}/${name}.sock` });
+    await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    return rig.keep(RawClient.adopt(socket));
+  };
+  const client = await open("trusting");
+  await client.send(m.bytes(V2, m.connect()));
+  await client.expect(m.connack());
+  assert.deepEqual([rig.opens.at(-1)?.address, rig.opens.at(-1)?.port, rig.opens.at(-1)?.proxyAddress], ["192.0.2.1", 50_000, "unix"]);
+  const stranger = await open("strict");
+  await stranger.send(m.bytes(V2, m.connect())).catch(() => {});
+  await stranger.expectEndWithoutData(1_000);
+  await rig.line("not from a network whose PROXY header is trusted", '"client.address":"unix"');
+  assert.equal(rig.opens.length, 1);
   await rig.settled();
 });
 

@@ -10,6 +10,11 @@ import { type Headers, KEY, request } from "../transport/websocket/heads.ts";
 import { type Rig, type RigOptions, startRig } from "./rig.ts";
 import { masked, takeAnswer, WebSocketClient } from "./web_socket_client.ts";
 
+/*
+ * Through the whole proxy. What concerns frames alone is tried where they are read (test/transport/websocket/): W1 by frame_reader.test.ts,
+ * stalls.test.ts and the ws package's own client and server, W7 by server_upgrade.test.ts; the rest of W stands there as well as here.
+ */
+
 const PAIR = { cert: "test/fixtures/tls/server.pem", key: "test/fixtures/tls/server.key" };
 const PAGES = { origins: ["https://app.example.com", "https://*.pages.example.com"] };
 /** Honest clients come by TCP. */
