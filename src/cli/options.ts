@@ -72,7 +72,7 @@ export const OPTIONS = [
   { name: "sni", value: "name", commands: ["route"], help: "the server name that it asks TLS for" },
   { name: "alpn", value: "name", commands: ["route"], help: "the protocol that TLS agreed on" },
   { name: "common-name", value: "text", commands: ["route"], help: "of its certificate" },
-  { name: "alternative-name", value: "text", repeatable: true, commands: ["route"], help: "of its certificate, repeatable" },
+  { name: "san", value: "text", repeatable: true, commands: ["route"], help: "of its certificate, repeatable" },
   { name: "user-property", value: "name=value", repeatable: true, commands: ["route"], help: "of its CONNECT, repeatable" },
   { name: "help", short: "h", commands: every, help: "show this" },
   { name: "version", commands: ["run"], help: "print the version" },

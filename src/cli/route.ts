@@ -70,7 +70,7 @@ function keyOf(line: CommandLine, { listeners }: Configuration): RouteKey | Conf
       username: one("username"),
       version,
       commonName: one("common-name"),
-      alternativeNames: all("alternative-name"),
+      alternativeNames: all("san"),
       userProperties: () => properties,
     },
   };
