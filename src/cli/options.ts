@@ -73,7 +73,7 @@ export const OPTIONS = [
   { name: "alpn", value: "name", commands: ["route"], help: "the protocol that TLS agreed on" },
   { name: "common-name", value: "text", commands: ["route"], help: "of its certificate" },
   { name: "san", value: "text", repeatable: true, commands: ["route"], help: "of its certificate, repeatable" },
-  { name: "user-property", value: "name=value", repeatable: true, commands: ["route"], help: "of its CONNECT, repeatable" },
+  { name: "user-property", value: "n=v", repeatable: true, commands: ["route"], help: "of its CONNECT, repeatable" },
   { name: "help", short: "h", commands: every, help: "show this" },
   { name: "version", commands: ["run"], help: "print the version" },
 ] as const satisfies readonly OptionSpec[];
