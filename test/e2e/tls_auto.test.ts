@@ -16,7 +16,6 @@ interface Place {
   /** Where the authority shall be; nothing is there yet. */
   readonly directory: string;
   readonly words: readonly string[];
-  /** Two of its kind never run at once: the listeners have ports of their own. */
   start(): Promise<SluiceProcess>;
 }
 
