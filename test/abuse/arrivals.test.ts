@@ -5,9 +5,12 @@ import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import type { TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
+import { SIGNATURE } from "../transport/proxy_protocol/header_bytes.ts";
+import { extension } from "../transport/tls_hello/hello_bytes.ts";
 import { request } from "../transport/websocket/heads.ts";
 import { clearHello } from "./clear_hello.ts";
 import { type Rig, type RigOptions, startRig } from "./rig.ts";
+import { usedMemory } from "./used_memory.ts";
 
 const PAIR = { cert: "test/fixtures/tls/server.pem", key: "test/fixtures/tls/server.key" };
 /** Honest clients come by TCP; the last one's broker is behind a forward proxy that never answers. */
@@ -110,6 +113,37 @@ test("R8: a reset or a FIN in every stage leaves nothing, by the hundred", async
   await rig.settled();
   assert.ok(performance.now() - begin < 10_000);
   assert.ok(rig.log.every((line) => !line.includes("internal")), rig.log.join("\n"));
+});
+
+/** Memory may differ by this much from one moment to the next; if every hello were kept it would be three times as much. */
+const GROWTH_MAX = 20_000_000;
+
+test("R12: arrivals by the thousand, each with all that it may make us keep, leave memory and descriptors as they were", async (t) => {
+  const rig = await start(t);
+  await rig.canary();
+  await rig.markBase();
+  const large = clearHello(extension(65_000, new Uint8Array(15_000))).subarray(0, -1);
+  const head = m.bytes("GET /mqtt HTTP/1.1\r\nHost: ", "a".repeat(8_000));
+  const header = m.bytes(SIGNATURE, [0x21, 0x11], m.uint16(4_096), new Uint8Array(4_000));
+  const round = async (count: number) => {
+    for (let batch = 0; batch < count; batch++) {
+      await Promise.all(([[MQTTS, large], [ANY, large], [WS, head], [PROXIED, header], [TUNNEL, large]] as const).flatMap(([listener, bytes]) =>
+        Array.from({ length: 8 }, async (_, index) => {
+          const client = await RawClient.open({ port: rig.portOf(listener) });
+          await client.send(bytes, 200).catch(() => {}); // Deno does not always tell of a write that is done
+          if (index % 2 === 0) client.reset();
+          await client.close();
+        })));
+    }
+  };
+  await round(20);
+  const before = usedMemory();
+  await round(100);
+  await rig.canary();
+  await rig.settled();
+  const growth = usedMemory() - before;
+  assert.ok(growth < GROWTH_MAX, `${growth} bytes more after 4,000 arrivals`);
+  assert.equal(rig.contacts.length, 0);
 });
 
 test("L6: a graceful stop ends arrivals in every stage at once, sessions in their order, and tunnels that are dialed", async (t) => {
