@@ -15,7 +15,7 @@ const TIMER_MAX_MS = 0x7fffffff;
 class NetTlsContext implements TlsContext {
   readonly options: ServerTlsOptions;
   readonly #server: Server;
-  readonly #pending = new Map<Socket, ServerHandshake>();
+  readonly #pending = new WeakMap<Socket, ServerHandshake>();
 
   constructor(options: ServerTlsOptions) {
     const { cert, key, minVersion, alpn, clientCertificates, ca, crl } = options;
@@ -42,11 +42,6 @@ class NetTlsContext implements TlsContext {
 
   begin(transport: Socket, handshake: ServerHandshake): void {
     this.#pending.set(transport, handshake);
-    transport.on("error", () => {});
-    transport.on("close", () => {
-      // On Node and Deno the TLS server, which knows why, speaks right after this.
-      queueMicrotask(() => this.#pending.delete(transport) && handshake.failed(HUNG_UP));
-    });
     this.#server.emit("connection", transport);
   }
 
@@ -108,13 +103,22 @@ class ServerHandshake implements Handshake {
       this.#transport = transport;
       // A FIN during the handshake ends it at once; half-open is switched on again when it is done.
       transport.allowHalfOpen = false;
+      transport.on("error", () => {});
+      // On Node and Deno the TLS server, which knows why, speaks right after this.
+      transport.on("close", () => queueMicrotask(() => this.failed(HUNG_UP)));
       transport.unshift(first);
-      this.#context.begin(transport, this);
+      // Within the very event that brought the bytes, Deno would put what comes next before them.
+      if (onDeno) setImmediate(() => this.#begin());
+      else this.#begin();
     } catch (thrown) {
       this.#transport?.destroy();
       queueMicrotask(() => this.failed(handshakeError(thrown)));
     }
     return this;
+  }
+
+  #begin(): void {
+    if (this.#state === "shaking" && !this.#transport!.destroyed) this.#context.begin(this.#transport!, this);
   }
 
   cancel(): void {

@@ -24,7 +24,7 @@ const VERDICTS: Readonly<Record<string, string>> = {
 /** What our own library finds wrong, in the words of OpenSSL, BoringSSL and rustls. */
 const FAILURES: readonly (readonly [RegExp, string])[] = [
   [/wrong[ _]version[ _]number|http[ _]request|InvalidContentType/i, "what came is not TLS"],
-  [/unsupported[ _]protocol|Supported ?Versions? ?Extension|SignatureAlgorithmsExtensionRequired/i, "no common version of TLS"],
+  [/unsupported[ _]protocol|Supported ?Versions? ?Extension|SignatureAlgorithmsExtensionRequired|NotOfferedOrEnabled/i, "no common version of TLS"],
   [/no[ _]application[ _]protocol|any known protocol/i, "no common application protocol (ALPN)"],
   [/no[ _]shared[ _]cipher|NoCipherSuitesInCommon/i, "no common cipher"],
   [/did[ _]not[ _]return[ _]a[ _]certificate|sent no certificates/i, "the client gave no certificate"],

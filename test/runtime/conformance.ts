@@ -8,13 +8,14 @@ import type { Gap } from "./gaps.ts";
 import type { Case } from "./lab.ts";
 import { leakCases } from "./leak_cases.ts";
 import { handshakeCases, listenCases } from "./listen_cases.ts";
+import { secureCases } from "./secure_cases.ts";
 import { sessionCases } from "./session_cases.ts";
 import { streamCases } from "./stream_cases.ts";
 import { unixCases } from "./unix_cases.ts";
 
 const everywhere: readonly Case[] = [...streamCases, ...closeCases, ...dialCases, ...listenCases, ...leakCases, ...fuzzCases];
 const secureOnly: readonly Case[] = [...trustCases, ...handshakeCases];
-const startedOnly: readonly Case[] = [...certificateCases, ...sessionCases];
+const startedOnly: readonly Case[] = [...secureCases, ...certificateCases, ...sessionCases];
 
 /** The one list that every adapter has to pass, on every runtime that it is for. */
 export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[]): void {

@@ -1,3 +1,4 @@
+import { strict as assert } from "node:assert";
 import type {
   AcceptHandler, Connection, ConnectionHandler, Handshake, NetworkError, Runtime, SecureHandler, TlsContext, TlsFacts,
 } from "../../src/runtime/types.ts";
@@ -42,6 +43,7 @@ class Greeting implements ConnectionHandler, SecureHandler {
   readonly #handler: SecureHandler;
   readonly #timer: ReturnType<typeof setTimeout>;
   #handshake: Handshake | undefined;
+  #isBeginning = false;
   #settled = false;
 
   constructor(runtime: Runtime, connection: Connection, context: TlsContext, timeoutMs: number, handler: SecureHandler) {
@@ -58,16 +60,21 @@ class Greeting implements ConnectionHandler, SecureHandler {
 
   data(connection: Connection, chunk: Uint8Array): void {
     if (this.#settled) return;
+    assert.equal(this.#handshake, undefined, "data of a connection that is TLS's");
+    this.#isBeginning = true;
     this.#handshake = this.#runtime.secureServer(connection, chunk, this.#context, this);
+    this.#isBeginning = false;
   }
 
   drain(): void {}
 
   end(connection: Connection): void {
+    assert.equal(this.#handshake, undefined, "end of a connection that is TLS's");
     connection.reset();
   }
 
   close(_connection: Connection, error: NetworkError | undefined): void {
+    assert.equal(this.#handshake, undefined, "close of a connection that is TLS's");
     this.failed(error ?? { code: "reset", message: "closed before a ClientHello" });
   }
 
@@ -80,6 +87,7 @@ class Greeting implements ConnectionHandler, SecureHandler {
   }
 
   #settle(tell: () => void): void {
+    assert.equal(this.#isBeginning, false, "settled inside secureServer");
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#timer);
