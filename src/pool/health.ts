@@ -27,13 +27,14 @@ export type HealthInput =
   /** Time has passed; wanted at `dueAt`, harmless before. */
   | { readonly type: "tick" }
   | { readonly type: "answered"; readonly probe: number; readonly result: ProbeResult }
-  /** A client met a failure: reason to look soon. */
+  /** A client met a failure: reason to look soon, and closely. */
   | { readonly type: "client_failed" };
 
 export type HealthOutput =
   | { readonly do: "probe"; readonly probe: number }
   /** It took too long: its connection is to be dropped, and its answer is not wanted any more. */
   | { readonly do: "give_up"; readonly probe: number }
+  /** Up can come again without down before it: what clients met since is disproved. */
   | { readonly do: "mark"; readonly health: HealthState; readonly cause: string };
 
 const NOTHING: readonly HealthOutput[] = [];
@@ -49,6 +50,8 @@ export class HealthCheck {
   #isKnown = false;
   /** Results in a row that speak against the verdict. */
   #streak = 0;
+  /** Probes in a row that must yet be answered until a client's failure is outweighed; 0: there was none. */
+  #doubt = 0;
   #probes = 0;
   #isProbing = false;
   #dueAt: number;
@@ -85,7 +88,9 @@ export class HealthCheck {
   }
 
   #hurry(now: number): readonly HealthOutput[] {
-    if (!this.#isProbing && this.#verdict === "up") this.#dueAt = Math.min(this.#dueAt, now + this.#jittered(this.#settings.fastIntervalMs));
+    if (this.#verdict !== "up") return NOTHING;
+    this.#doubt = this.#settings.rise;
+    if (!this.#isProbing) this.#dueAt = Math.min(this.#dueAt, now + this.#jittered(this.#settings.fastIntervalMs));
     return NOTHING;
   }
 
@@ -94,7 +99,7 @@ export class HealthCheck {
     const marks = this.#count(result);
     this.#isKnown = true;
     const { intervalMs, fastIntervalMs } = this.#settings;
-    this.#dueAt = now + this.#jittered(this.#streak > 0 ? fastIntervalMs : intervalMs);
+    this.#dueAt = now + this.#jittered(this.#streak + this.#doubt > 0 ? fastIntervalMs : intervalMs);
     return marks;
   }
 
@@ -105,16 +110,28 @@ export class HealthCheck {
     }
     // It speaks for the verdict: what spoke against it was nothing.
     this.#streak = 0;
-    return result.ok ? NOTHING : this.#mark("down", `a probe failed again: ${result.why}`);
+    return result.ok ? this.#reassure(result.code !== undefined) : this.#mark("down", `a probe failed again: ${result.why}`);
+  }
+
+  /** Only a CONNACK outweighs what clients met: a broker that hangs takes TCP connections all the same. */
+  #reassure(isConnack: boolean): readonly HealthOutput[] {
+    if (this.#doubt === 0 || --this.#doubt > 0 || !isConnack) return NOTHING;
+    return [{ do: "mark", health: "up", cause: this.#risen }];
   }
 
   #better(): readonly HealthOutput[] {
     const { rise } = this.#settings;
     if (this.#streak < rise) return this.#mark("checking", `${this.#streak} of ${rise} probes answered`);
-    return this.#mark("up", rise === 1 ? "a probe was answered" : `${rise} probes in a row were answered`);
+    return this.#mark("up", this.#risen);
+  }
+
+  get #risen(): string {
+    const { rise } = this.#settings;
+    return rise === 1 ? "a probe was answered" : `${rise} probes in a row were answered`;
   }
 
   #worse(why: string): readonly HealthOutput[] {
+    if (this.#doubt > 0) this.#doubt = this.#settings.rise;
     const fall = this.#isKnown ? this.#settings.fall : 1;
     if (this.#verdict === "up" && this.#streak < fall) return NOTHING;
     return this.#mark("down", this.#streak === 1 ? `a probe failed: ${why}` : `${this.#streak} probes in a row failed: ${why}`);
@@ -122,7 +139,10 @@ export class HealthCheck {
 
   #mark(health: HealthState, cause: string): readonly HealthOutput[] {
     if (health === this.#verdict) return NOTHING;
-    if (health !== "checking") this.#streak = 0;
+    if (health !== "checking") {
+      this.#streak = 0;
+      this.#doubt = 0;
+    }
     this.#verdict = health;
     return [{ do: "mark", health, cause }];
   }

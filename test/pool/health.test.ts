@@ -91,6 +91,21 @@ describe("HealthCheck", () => {
     assert.ok(probes >= 16 && probes <= 26, `${probes} probes in 20 s`);
   }));
 
+  test("a client's failure is outweighed by as many CONNACKs in a row as it takes to rise, and by no TCP connection", () => {
+    const world = new World();
+    world.probe(WELL);
+    world.check.step({ type: "client_failed" }, world.now);
+    for (const result of [WELL, ILL, WELL]) world.probe(result);
+    assert.deepEqual(world.marks, []);
+    world.probe(WELL);
+    assert.deepEqual(world.marks, ["up: 2 probes in a row were answered"]);
+    world.probe(WELL);
+    world.check.step({ type: "client_failed" }, world.now);
+    for (let count = 0; count < 5; count++) world.probe({ ...WELL, code: undefined });
+    assert.equal(world.marks.length, 1);
+    assert.deepEqual(world.probedAt.slice(-3).map((at, index, all) => at - (all[index - 1] ?? at)), [0, 10_000, 10_000], "and the hurry ends");
+  });
+
   test("an interval is jittered within its part, so that proxies do not probe in step", () => seeded((random) => {
     const world = new World({ jitter: 0.25 }, random.next);
     for (let count = 0; count < 500; count++) world.probe(WELL);
@@ -108,15 +123,18 @@ function play(random: SeededRandom): void {
   const check = new HealthCheck({ ...SETTINGS, rise: random.integer(1, 3), fall: random.integer(1, 3), jitter: random.next() }, random.next, 0);
   let running: number | undefined;
   let health = "up";
+  let isDoubted = false;
   for (let now = 0, step = 0; step < 300; step++, now += random.integer(0, 2_000)) {
     const type = random.pick(["tick", "tick", "answered", "client_failed"] as const);
     const probe = (running ?? 0) - (random.chance(0.1) ? 1 : 0);
     const wasRunning = running;
+    if (type === "client_failed") isDoubted = true;
     const outputs = check.step(type === "answered" ? { type, probe, result: random.chance(0.5) ? WELL : ILL } : { type }, now);
     if (type === "answered" && wasRunning !== undefined && probe === wasRunning) running = undefined;
     for (const output of outputs) {
       if (output.do === "mark") {
-        assert.notEqual(output.health, health);
+        assert.ok(output.health !== health || (health === "up" && isDoubted), `${output.health} again`);
+        isDoubted = false;
         health = output.health;
       } else if (output.do === "probe") {
         assert.equal(running, undefined, "two probes at a time");
