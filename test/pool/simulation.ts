@@ -1,0 +1,324 @@
+import assert from "node:assert/strict";
+import type { Choice } from "../../src/pool/balance/types.ts";
+import type { Broker } from "../../src/pool/broker.ts";
+import type { AdminState } from "../../src/pool/broker_state.ts";
+import { HealthCheck, type HealthInput, type ProbeResult } from "../../src/pool/health.ts";
+import { dueWithin } from "../../src/pool/pacing.ts";
+import type { Pool } from "../../src/pool/pool.ts";
+import { FAILURES_MAX } from "../../src/pool/settings.ts";
+import { WaitingLine } from "../../src/pool/waiting_line.ts";
+import type { SeededRandom } from "../support/seed.ts";
+import { Oracle } from "./oracle.ts";
+import { createPool } from "./pools.ts";
+import type { Scenario } from "./scenario.ts";
+
+/** What a broker really does: nothing that is tested may look at it. */
+export type Truth = "well" | "dead" | "refuses" | "hangs";
+
+export const TICK_MS = 250;
+/** How long a client waits for a CONNACK that does not come. */
+const PATIENCE_MS = 3_000;
+/** In which clients have to leave a broker that went down, or that does not serve any more. */
+export const WINDOW_MS = 10_000;
+
+interface Client {
+  readonly id: string;
+  readonly username: string;
+  readonly address: string;
+  /** How long its broker keeps its session; 0: it begins clean, and nothing is kept. */
+  readonly expiryMs: number;
+  /** Where it is, the place in that broker's list, and the connection's identity. */
+  at: Broker | undefined;
+  place: number;
+  holder: object;
+  /** An older connection that the proxy has not yet seen end: the network was gone, and the client comes again before. */
+  lateEnd: object | undefined;
+  /** Which broker holds its session, and until when once it left: the truth that affinity must not miss. */
+  owner: Broker | undefined;
+  ownedUntil: number;
+}
+
+/** One walk through an order. */
+interface Walk {
+  readonly client: Client;
+  readonly choice: Choice;
+  readonly order: readonly Broker[];
+  index: number;
+}
+
+interface Leaving {
+  readonly since: number;
+  readonly total: number;
+  done: number;
+}
+
+/** Thousands of clients, the brokers of one pool and everything in between that decides, in virtual time. */
+export class Simulation {
+  now = 0;
+  readonly pool: Pool;
+  readonly oracle: Oracle;
+  readonly clients: readonly Client[];
+  readonly truths = new Map<Broker, Truth>();
+  readonly line: WaitingLine<Client>;
+  /** Orders that were asked for. */
+  orders = 0;
+  readonly #scenario: Scenario;
+  readonly #random: SeededRandom;
+  readonly #checks = new Map<Broker, HealthCheck>();
+  readonly #at = new Map<Broker, Client[]>();
+  /** Who does what at which tick. */
+  readonly #arrivals: (Client[] | undefined)[] = [];
+  readonly #answers: (Walk[] | undefined)[] = [];
+  /** Brokers whose clients have to leave. */
+  readonly #leaving = new Map<Broker, Leaving>();
+
+  constructor(random: SeededRandom, scenario: Scenario) {
+    this.#random = random;
+    this.#scenario = scenario;
+    this.pool = createPool(scenario.balance, scenario.brokers, scenario.settings);
+    this.oracle = new Oracle(this.pool, { failuresMax: FAILURES_MAX[scenario.settings.failOver ?? "each"], returnAfterMs: scenario.settings.returnAfterMs ?? 0 });
+    this.line = new WaitingLine({ waitersMax: 500, waitMs: 5_000 });
+    for (const broker of this.pool.brokers) {
+      this.truths.set(broker, "well");
+      this.#at.set(broker, []);
+      this.oracle.of(broker).sessionsMax = broker.config.name in scenario.caps ? (scenario.caps[broker.name] as number) : Infinity;
+      if (scenario.hasProbes) this.#checks.set(broker, new HealthCheck(scenario.health, random.next, 0));
+    }
+    this.clients = Array.from({ length: scenario.clients }, (_, index) => this.#createClient(index));
+  }
+
+  #createClient(index: number): Client {
+    const keeps = this.#scenario.settings.affinity === "session" && index % 2 === 0;
+    return {
+      id: `client-${index}`, username: `user-${index}`, address: `10.0.${index >> 8}.${index & 255}`, expiryMs: keeps ? 10_000 * (1 + (index % 7)) : 0,
+      at: undefined, place: 0, holder: {}, lateEnd: undefined, owner: undefined, ownedUntil: 0,
+    };
+  }
+
+  sessionsOf(broker: Broker): number {
+    return this.#clientsAt(broker).length;
+  }
+
+  choiceOf(client: Client): Choice {
+    const preferred = client.expiryMs === 0 ? undefined : this.pool.affinity?.find(client.id, this.now);
+    return { key: client.id, username: client.username, address: client.address, preferred, random: this.#random.next };
+  }
+
+  /** The client comes in so many milliseconds. */
+  arrive(client: Client, inMs: number): void {
+    this.#schedule(this.#arrivals, client, inMs);
+  }
+
+  setTruth(broker: Broker, truth: Truth): void {
+    this.truths.set(broker, truth);
+    if (truth !== "dead") return;
+    for (const client of [...this.#clientsAt(broker)]) this.#lost(client);
+  }
+
+  setAdmin(broker: Broker, to: AdminState): void {
+    broker.setAdmin(to, this.now, "the operator wants it");
+    this.oracle.setAdmin(broker, to, this.now);
+    this.#letIn(broker);
+    if (to === "maint") this.#beginLeaving(broker);
+  }
+
+  /** A client goes, and comes back a little later. */
+  leave(client: Client, backInMs: number): void {
+    if (client.at === undefined) return;
+    this.#close(client);
+    this.arrive(client, backInMs);
+  }
+
+  runUntil(time: number): void {
+    while (this.now < time) {
+      this.now += TICK_MS;
+      const tick = this.now / TICK_MS;
+      this.#tickChecks();
+      for (const walk of this.#take(this.#answers, tick)) this.#answered(walk);
+      for (const client of this.line.expire(this.now)) this.#comeAgain(client);
+      for (const client of this.#take(this.#arrivals, tick)) this.#connect(client);
+      this.#tickLeaving();
+    }
+  }
+
+  #clientsAt(broker: Broker): Client[] {
+    return this.#at.get(broker) as Client[];
+  }
+
+  #schedule<T>(agenda: (T[] | undefined)[], entry: T, inMs: number): void {
+    const tick = Math.ceil((this.now + Math.max(1, inMs)) / TICK_MS);
+    (agenda[tick] ??= []).push(entry);
+  }
+
+  #take<T>(agenda: (T[] | undefined)[], tick: number): readonly T[] {
+    const entries = agenda[tick] ?? [];
+    agenda[tick] = undefined;
+    return entries;
+  }
+
+  #comeAgain(client: Client): void {
+    this.arrive(client, this.#random.integer(2_000, 12_000));
+  }
+
+  #connect(client: Client): void {
+    if (client.at !== undefined) return;
+    const choice = this.choiceOf(client);
+    this.#checkAffinity(client, choice);
+    const order = this.pool.order(choice, this.now);
+    this.orders++;
+    this.#checkOrder(order, choice);
+    if (order.length > 0) return this.#walk({ client, choice, order, index: -1 });
+    if (this.pool.whyNone(choice) !== "full" || !this.line.join(client, this.now)) this.#comeAgain(client);
+  }
+
+  #checkOrder(order: readonly Broker[], { preferred }: Choice): void {
+    const elected = this.pool.elected(this.now);
+    if (elected === undefined) this.oracle.checkOrder(order, preferred, this.now);
+    else this.oracle.checkElected(elected, order, this.now);
+  }
+
+  /** A session that a broker still holds is known to the pool, whatever happened since. */
+  #checkAffinity(client: Client, { preferred }: Choice): void {
+    if (client.owner === undefined || client.expiryMs === 0) return;
+    if (this.now < client.ownedUntil && preferred !== client.owner) assert.fail(`${client.id}: its session is lost`);
+  }
+
+  /** The next broker of an order that still takes the client. */
+  #walk(walk: Walk): void {
+    const { order, choice, client } = walk;
+    while (++walk.index < order.length) {
+      const broker = order[walk.index] as Broker;
+      if (!this.pool.accepts(broker, choice, this.now)) continue;
+      this.oracle.checkChosen(broker, choice.preferred, this.now);
+      broker.sessions++;
+      this.oracle.of(broker).sessions++;
+      const truth = this.truths.get(broker);
+      if (truth === "well") return this.#open(client, broker);
+      if (truth === "hangs") return this.#schedule(this.#answers, walk, PATIENCE_MS);
+      this.#notTaken(broker);
+      broker.failed(this.now, "connection refused");
+      this.oracle.failed(broker, this.now);
+      this.#feed(broker, { type: "client_failed" });
+    }
+    this.#comeAgain(client);
+  }
+
+  /** A broker that hung has come round, or the client has lost its patience. */
+  #answered(walk: Walk): void {
+    const broker = walk.order[walk.index] as Broker;
+    if (this.truths.get(broker) === "well") return this.#open(walk.client, broker);
+    this.#notTaken(broker);
+    const before = broker.failures;
+    broker.suspected(walk.client.id, this.now);
+    if (broker.failures > before) this.oracle.failed(broker, this.now);
+    this.#feed(broker, { type: "client_failed" });
+    this.#walk(walk);
+  }
+
+  #notTaken(broker: Broker): void {
+    broker.sessions--;
+    this.oracle.of(broker).sessions--;
+    this.#letIn(broker);
+  }
+
+  /** CONNACK with success. Where one broker serves everybody, a client that comes too late to another is sent away again. */
+  #open(client: Client, broker: Broker): void {
+    broker.succeeded(this.now);
+    this.oracle.succeeded(broker, this.now);
+    const elected = this.pool.elected(this.now);
+    if ((elected !== undefined && elected !== broker) || this.oracle.of(broker).admin === "maint") {
+      this.#notTaken(broker);
+      return this.#comeAgain(client);
+    }
+    const list = this.#clientsAt(broker);
+    client.at = broker;
+    client.place = list.push(client) - 1;
+    client.holder = {};
+    client.owner = client.expiryMs > 0 ? broker : undefined;
+    client.ownedUntil = Infinity;
+    this.pool.affinity?.opened({ clientId: client.id, broker, cleanStart: client.expiryMs === 0, expiryMs: client.expiryMs, holder: client.holder }, this.now);
+    if (client.lateEnd !== undefined) this.pool.affinity?.closed(client.id, client.lateEnd, this.now);
+    client.lateEnd = undefined;
+  }
+
+  /** The connection ends; who waited may have the room. */
+  #close(client: Client): void {
+    const broker = client.at as Broker;
+    const list = this.#clientsAt(broker);
+    const last = list.pop() as Client;
+    if (last !== client) {
+      list[client.place] = last;
+      last.place = client.place;
+    }
+    client.at = undefined;
+    if (client.owner !== undefined && this.#random.chance(0.1)) client.lateEnd = client.holder;
+    else {
+      client.ownedUntil = this.now + client.expiryMs;
+      this.pool.affinity?.closed(client.id, client.holder, this.now);
+    }
+    this.#notTaken(broker);
+  }
+
+  #lost(client: Client): void {
+    this.#close(client);
+    this.arrive(client, this.#random.integer(0, 4_000));
+  }
+
+  /** Nobody who waits is let in where nobody may be. */
+  #letIn(broker: Broker): void {
+    if (this.line.size === 0 || !this.oracle.admits(broker, undefined) || this.oracle.isDown(broker, this.now)) return;
+    const client = this.line.next(broker);
+    if (client !== undefined) this.arrive(client, 0);
+  }
+
+  #tickChecks(): void {
+    for (const [broker, check] of this.#checks) if (check.dueAt <= this.now) this.#feed(broker, { type: "tick" });
+  }
+
+  #feed(broker: Broker, input: HealthInput): void {
+    for (const output of this.#checks.get(broker)?.step(input, this.now) ?? []) {
+      if (output.do === "probe") this.#probe(broker, output.probe);
+      if (output.do !== "mark") continue;
+      broker.probed(output.health, this.now, output.cause);
+      this.oracle.probed(broker, output.health, this.now);
+      if (output.health === "down") this.#beginLeaving(broker);
+      if (output.health === "up") this.#letIn(broker);
+    }
+  }
+
+  #probe(broker: Broker, probe: number): void {
+    const truth = this.truths.get(broker);
+    if (truth === "hangs") return;
+    const result: ProbeResult = truth === "well" ? { ok: true, code: 0, milliseconds: 3 } : { ok: false, why: "connection refused", milliseconds: 1 };
+    this.#feed(broker, { type: "answered", probe, result });
+  }
+
+  /** One that falls again while it is being checked does not begin the window anew. */
+  #beginLeaving(broker: Broker): void {
+    if (!this.#leaving.has(broker)) this.#leaving.set(broker, { since: this.now, total: this.sessionsOf(broker), done: 0 });
+  }
+
+  #tickLeaving(): void {
+    const elected = this.pool.elected(this.now);
+    if (elected !== undefined) this.#checkSides(elected);
+    for (const [broker, leaving] of this.#leaving) {
+      const due = dueWithin({ ...leaving, windowMs: WINDOW_MS }, this.now);
+      leaving.done += due;
+      const list = this.#clientsAt(broker);
+      for (let count = 0; count < due && list.length > 0; count++) this.#lost(this.#random.pick(list));
+      if (leaving.done === leaving.total) this.#leaving.delete(broker);
+    }
+  }
+
+  /** Everybody is with the elected one, or on the way there since less than the window. */
+  #checkSides(elected: Broker): void {
+    const since = this.pool.electedSince as number;
+    for (const broker of this.pool.brokers) {
+      if (broker === elected) this.#leaving.delete(broker);
+      else if (this.sessionsOf(broker) > 0) {
+        assert.ok(this.now - since <= WINDOW_MS + TICK_MS, `${this.sessionsOf(broker)} clients are on ${broker.name}, ${elected.name} serves everybody for ${this.now - since} ms`);
+        if (!this.#leaving.has(broker)) this.#leaving.set(broker, { since, total: this.sessionsOf(broker), done: 0 });
+      }
+    }
+  }
+}
