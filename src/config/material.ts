@@ -96,10 +96,14 @@ interface PairFiles {
   readonly keyFile: string;
 }
 
+/** Behind a certificate, as where both are in one file, Deno does not find it. */
+const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^]*?-----END (?:[A-Z]+ )?PRIVATE KEY-----\r?\n?/;
+
 async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath): Promise<{ cert: string; key: string } | undefined> {
   const cert = await readText(reading, certFile, [...path, "cert"]);
-  const key = await readText(reading, keyFile, [...path, "key"]);
-  if (cert === undefined || key === undefined) return undefined;
+  const keyText = await readText(reading, keyFile, [...path, "key"]);
+  if (cert === undefined || keyText === undefined) return undefined;
+  const key = PRIVATE_KEY.exec(keyText)?.[0] ?? keyText;
   // Costs start-up time and memory: only who has certificates pays.
   const { createPrivateKey } = await import("node:crypto");
   const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"]))?.[0];
