@@ -9,7 +9,7 @@ import { runToEnd, type TestScope } from "../support/process.ts";
 import { RawBroker } from "../support/raw_broker.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { SeededRandom } from "../support/seed.ts";
-import { brokerUrls, onEachArtefact, startFront } from "./front.ts";
+import { brokerUrls, onEachArtefact, startFront, writeTemporary } from "./front.ts";
 import { publish, received, subscribe } from "./mosquitto_clients.ts";
 
 const NEEDS = needs("mosquitto");
@@ -58,6 +58,19 @@ onEachArtefact("MQTT.js over mqtts on both sides: 1 MB both ways, byte for byte"
     await until(() => payloads.length === 3, 10_000, "three messages");
     for (const got of payloads) assert.equal(Buffer.compare(got, payload), 0);
     await client.endAsync();
+  }
+});
+
+onEachArtefact("certificate and key may be in one file, in any order, with what OpenSSL writes around them", NEEDS_CLIENTS, async (t, artefact) => {
+  const broker = await startMosquitto();
+  t.after(() => broker.stop());
+  const [certificate, key] = [readFileSync(fixture("server.pem"), "utf8"), readFileSync(fixture("server.key"), "utf8")];
+  const parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+  const bag = `Bag Attributes\n    friendlyName: server\nsubject=CN = localhost\n`;
+  for (const content of [certificate + key, key + certificate, parameters + key + bag + certificate]) {
+    const file = writeTemporary(t, { "both.pem": content })("both.pem");
+    const { port } = await startFront(t, artefact, { listen: TLS_URL, words: ["--cert", file, "--key", file, ...brokerUrls(broker)] });
+    await publish({ port, words: ["-h", "localhost", "--cafile", CA] }, ["-t", "A", "-q", "1", "-m", "hello"]);
   }
 });
 
