@@ -1,7 +1,8 @@
-import type { Configuration } from "../config/types.ts";
+import type { Configuration, ListenerConfig } from "../config/types.ts";
 import type { Paint } from "../lib/color.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { BrokerAnswer, ListeningAddress, ProxyServer } from "../server/types.ts";
+import { shellWord } from "./cert/shell_word.ts";
 import { reasonOf } from "./report.ts";
 import { VERSION } from "./version.ts";
 
@@ -27,17 +28,24 @@ export function bannerBrokers({ addresses }: ProxyServer, configuration: Configu
 }
 
 function tryIt({ name, url, scheme, host, port, unixPath }: ListeningAddress, configuration: Configuration, paint: Paint): string[] {
-  const tls = configuration.listeners.find((listener) => listener.name === name)?.tls;
-  if (tls === "passthrough") return [];
+  const listener = configuration.listeners.find((each) => each.name === name);
+  // Whose TLS is the broker's, or who must come through a proxy, gets in by none of these lines.
+  if (listener === undefined || listener.tls === "passthrough" || listener.proxyProtocol?.mode === "required") return [];
   if (scheme === "ws" || scheme === "wss") return [row(0, "try", `MQTT.js: mqtt.connect(${JSON.stringify(host === undefined ? url.replace("://:", "://localhost:") : url)})`, paint)];
-  // The authority's file; or the certificate itself, which is right for one that signed itself.
-  const caFile = tls?.authorityFile ?? tls?.certificates[0]?.certFile;
-  const trust = caFile === undefined || scheme === "any" ? "" : ` --cafile ${caFile}`;
-  const target = unixPath === undefined ? `-h ${host ?? "localhost"} -p ${port}${trust}` : `--unix ${unixPath}`;
+  const target = unixPath === undefined ? `-h ${host ?? "localhost"} -p ${port}${tlsWords(listener)}` : `--unix ${shellWord(unixPath)}`;
   return [
     row(0, "try", `mosquitto_sub ${target} -t 'try/#' -v`, paint),
     row(1, "", `mosquitto_pub ${target} -t try/sluice -m hello`, paint),
   ];
+}
+
+/** What mosquitto_pub needs for the listener's TLS; nothing where it can do without. */
+function tlsWords({ tls, accept = [] }: ListenerConfig): string {
+  if (typeof tls !== "object" || accept.includes("mqtt")) return "";
+  const [first] = tls.certificates;
+  // The authority's file; or the certificate itself, which is right for one that signed itself.
+  const caFile = tls.authorityFile ?? first?.certFile ?? "";
+  return ` --cafile ${shellWord(caFile)}${first?.clientCertificates === "require" ? " --cert client.pem --key client.key" : ""}`;
 }
 
 function row(index: number, label: string, text: string, paint: Paint): string {
