@@ -51,7 +51,9 @@ class NetDial implements Dial {
     if (tls === undefined) {
       socket = connect({ ...common, noDelay: true }, () => this.#opened());
     } else {
-      const trust = { secureContext: clientContext(tls.ca, undefined, undefined), rejectUnauthorized: !tls.insecure, minVersion: "TLSv1.2" } as const;
+      const secureContext = clientContext(tls.ca, undefined, undefined);
+      if ("code" in secureContext) throw secureContext;
+      const trust = { secureContext, rejectUnauthorized: !tls.insecure, minVersion: "TLSv1.2" } as const;
       // An address is not a name: SNI must not carry it.
       socket = connectTls({ ...common, ...trust, ...(!isAddress(host) && { servername: host }) }, () => this.#opened());
     }

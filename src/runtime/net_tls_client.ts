@@ -30,15 +30,26 @@ class ClientHandshake implements Handshake {
     try {
       transport = this.#plain.release();
       transport.on("error", () => {});
-      const socket: TLSSocket = connect({ socket: transport, ...optionsFor(this.#options) }, () => this.#done(socket));
-      this.#socket = socket;
-      socket.on("error", (error: Error) => this.#failed(handshakeError(error)));
-      socket.on("close", () => this.#failed(HUNG_UP));
+      this.#begin(transport);
     } catch (thrown) {
-      transport?.destroy();
-      queueMicrotask(() => this.#failed(handshakeError(thrown)));
+      this.#giveUp(transport, handshakeError(thrown));
     }
     return this;
+  }
+
+  #begin(transport: Socket): void {
+    const { ca, cert, key } = this.#options;
+    const secureContext = clientContext(ca, cert, key);
+    if ("code" in secureContext) return this.#giveUp(transport, secureContext);
+    const socket: TLSSocket = connect({ socket: transport, secureContext, ...optionsFor(this.#options) }, () => this.#done(socket));
+    this.#socket = socket;
+    socket.on("error", (error: Error) => this.#failed(handshakeError(error)));
+    socket.on("close", () => this.#failed(HUNG_UP));
+  }
+
+  #giveUp(transport: Socket | undefined, reason: NetworkError): void {
+    transport?.destroy();
+    queueMicrotask(() => this.#failed(reason));
   }
 
   cancel(): void {
@@ -79,9 +90,8 @@ function refusalOf(socket: TLSSocket, serverName: string): NetworkError {
   return refusedCertificate(code, certificate, "server");
 }
 
-function optionsFor({ ca, serverName, cert, key, alpn }: ClientTlsOptions): ConnectionOptions {
+function optionsFor({ serverName, alpn }: ClientTlsOptions): ConnectionOptions {
   return {
-    secureContext: clientContext(ca, cert, key),
     rejectUnauthorized: false,
     // `host` is what the certificate is checked against; an address must not go into SNI (RFC 6066 section 3).
     host: serverName,

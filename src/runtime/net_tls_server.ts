@@ -1,10 +1,11 @@
-import { constants, createPrivateKey, X509Certificate } from "node:crypto";
+import { constants } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { isVerifiedHere } from "./deno_sessions.ts";
 import { failed, secured } from "./handlers.ts";
 import { handshakeError, HUNG_UP, NO_CERTIFICATE, OTHER_SESSION, refusedCertificate } from "./handshake_error.ts";
 import { NetConnection } from "./net_connection.ts";
+import { authorityProblem, keyProblem } from "./net_material.ts";
 import { certificateOf, factsOf, onDeno, transportOf } from "./net_tls.ts";
 import { materialProblem, materialReason, pemBlocks, unusable } from "./tls_material.ts";
 import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext } from "./types.ts";
@@ -54,7 +55,7 @@ class NetTlsContext implements TlsContext {
 }
 
 export async function createTlsContextOnNet(options: ServerTlsOptions): Promise<TlsContext | NetworkError> {
-  const problem = materialProblem(options) ?? unreadable(options);
+  const problem = materialProblem(options) ?? keyProblem(options.cert, options.key) ?? authorityProblem(options.ca);
   if (problem !== undefined) return problem;
   if (options.crl !== undefined && onDeno) return unusable("the revocation lists", "this runtime does not honour them");
   try {
@@ -62,22 +63,6 @@ export async function createTlsContextOnNet(options: ServerTlsOptions): Promise<
   } catch (thrown) {
     return unusable(options.crl === undefined ? "the TLS options" : "the revocation lists", materialReason(thrown));
   }
-}
-
-/** Deno would find out at the first handshake, and Node drops authorities that it cannot read. */
-function unreadable({ cert, key, ca }: ServerTlsOptions): NetworkError | undefined {
-  try {
-    const [own] = pemBlocks(cert, "CERTIFICATE").map((block) => new X509Certificate(block));
-    if (!own!.checkPrivateKey(createPrivateKey(key))) return unusable("the certificate and its key", "the key does not belong to the certificate");
-  } catch (thrown) {
-    return unusable("the certificate and its key", materialReason(thrown));
-  }
-  try {
-    for (const block of pemBlocks(ca ?? "", "CERTIFICATE")) new X509Certificate(block);
-  } catch (thrown) {
-    return unusable("the client authorities", materialReason(thrown));
-  }
-  return undefined;
 }
 
 export function secureServerOnNet(connection: Connection, first: Uint8Array, context: TlsContext, handler: SecureHandler): Handshake {

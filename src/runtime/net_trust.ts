@@ -1,22 +1,34 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { keyProblem } from "./net_material.ts";
+import { materialReason, unusable } from "./tls_material.ts";
+import type { NetworkError } from "./types.ts";
 
 /** Reading the system's authorities takes 10 ms and more, so a context is made once for each set of material. */
-const contexts = new Map<string, SecureContext>();
+const contexts = new Map<string, SecureContext | NetworkError>();
 const CONTEXTS_MAX = 16;
 
-/** For dialing: the authorities to trust (absent: the system's), and our own certificate with its key. All PEM text; throws when it is not. */
-export function clientContext(authorities: string | undefined, cert: string | undefined, key: string | undefined): SecureContext {
+/** For dialing: the authorities to trust (absent: the system's), and our own certificate with its key. All PEM text. */
+export function clientContext(authorities: string | undefined, cert: string | undefined, key: string | undefined): SecureContext | NetworkError {
   const name = JSON.stringify([authorities, cert, key]);
   let context = contexts.get(name);
   if (context === undefined) {
-    const ca = authorities ?? systemAuthorities();
-    context = createSecureContext({ minVersion: "TLSv1.2", ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert, key }) });
+    context = makeContext(authorities ?? systemAuthorities(), cert, key);
     if (contexts.size === CONTEXTS_MAX) contexts.clear();
     contexts.set(name, context);
   }
   return context;
+}
+
+function makeContext(ca: string | undefined, cert: string | undefined, key: string | undefined): SecureContext | NetworkError {
+  const problem = cert === undefined ? undefined : keyProblem(cert, key ?? "");
+  if (problem !== undefined) return problem;
+  try {
+    return createSecureContext({ minVersion: "TLSv1.2", ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert, key }) });
+  } catch (thrown) {
+    return unusable("the authorities", materialReason(thrown));
+  }
 }
 
 /** Where Linux distributions keep what their machine trusts. Elsewhere, the runtime's own list has to do. */

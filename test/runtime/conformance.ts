@@ -3,19 +3,21 @@ import type { Runtime } from "../../src/runtime/types.ts";
 import { certificateCases } from "./certificate_cases.ts";
 import { closeCases } from "./close_cases.ts";
 import { dialCases, trustCases } from "./dial_cases.ts";
+import { floodCases } from "./flood_cases.ts";
 import { fuzzCases } from "./fuzz_cases.ts";
 import type { Gap } from "./gaps.ts";
 import type { Case } from "./lab.ts";
 import { leakCases } from "./leak_cases.ts";
 import { handshakeCases, listenCases } from "./listen_cases.ts";
+import { secureClientCases } from "./secure_client_cases.ts";
 import { secureCases } from "./secure_cases.ts";
 import { sessionCases } from "./session_cases.ts";
 import { streamCases } from "./stream_cases.ts";
-import { unixCases } from "./unix_cases.ts";
+import { secureUnixCases, unixCases } from "./unix_cases.ts";
 
 const everywhere: readonly Case[] = [...streamCases, ...closeCases, ...dialCases, ...listenCases, ...leakCases, ...fuzzCases];
 const secureOnly: readonly Case[] = [...trustCases, ...handshakeCases];
-const startedOnly: readonly Case[] = [...secureCases, ...certificateCases, ...sessionCases];
+const startedOnly: readonly Case[] = [...secureCases, ...secureClientCases, ...certificateCases, ...sessionCases, ...floodCases, ...secureUnixCases];
 
 /** The one list that every adapter has to pass, on every runtime that it is for. */
 export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[]): void {

@@ -11,6 +11,12 @@ export interface Gap {
 
 const rst = { case: /^RST while paused/, secure: true, reason: "node:tls cannot send the RST that this is about" };
 
+const keyUpdates = {
+  case: /^key updates: a flood/,
+  secure: true,
+  reason: "OpenSSL and rustls have no limit: it costs what any traffic costs, and memory as fast as the flood comes; the idle timeout has to end it",
+};
+
 const denoTls: readonly Gap[] = [
   rst,
   {
@@ -23,13 +29,14 @@ const denoTls: readonly Gap[] = [
     secure: true,
     reason: "Deno looks at certificate and key at the first handshake; the check of the configuration finds it before",
   },
+  keyUpdates,
   { case: /\(crl\)$/, secure: true, reason: "Deno does not look at revocation lists, so they are refused" },
 ];
 
 /** Of the adapter over `node:net`. */
 export const netGaps: Readonly<Record<"bun" | "deno" | "node", readonly Gap[]>> = {
   bun: [rst],
-  node: [rst, { case: /^RST while paused with unread/, reason: "Node does not poll a socket whose stream is full: it sees the RST at resume" }],
+  node: [rst, keyUpdates, { case: /^RST while paused with unread/, reason: "Node does not poll a socket whose stream is full: it sees the RST at resume" }],
   deno: [{ case: /^RST while paused (closes|with)/, reason: "Deno does not poll a paused socket: it sees the RST at resume" }, ...denoTls],
 };
 

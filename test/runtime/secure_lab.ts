@@ -93,4 +93,4 @@ export function visit(port: number, options: ConnectionOptions = {}): Promise<Vi
 }
 
 export const VERSIONS = ["1.2", "1.3"] as const;
-export const only = (version: (typeof VERSIONS)[number]): ConnectionOptions => ({ minVersion: `TLSv${version}`, maxVersion: `TLSv${version}` });
+export const only = (version: (typeof VERSIONS)[number]) => ({ minVersion: `TLSv${version}`, maxVersion: `TLSv${version}` }) as const;

@@ -1,10 +1,9 @@
 import { strict as assert } from "node:assert";
-import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { within } from "../support/deadline.ts";
-import { type Case, certificate, DEADLINE_MS } from "./lab.ts";
+import { type Case, certificate } from "./lab.ts";
+import { OpensslClient } from "./openssl.ts";
 import { asking, contextOf, devicesFile, type Gate, VERSIONS, withGate } from "./secure_lab.ts";
 
 /** TLS only. The client is OpenSSL's own, because not every runtime can resume a session as a client. */
@@ -134,24 +133,20 @@ class Visitor {
 
   async visit({ port }: Gate, { version, device }: Wish): Promise<{ served: boolean; reused: boolean }> {
     const folder = "test/fixtures/tls";
-    const words = ["s_client", "-connect", `127.0.0.1:${port}`, "-servername", "localhost", `-tls${version.replace(".", "_")}`, "-sess_out", this.#file];
+    const words = [`-tls${version.replace(".", "_")}`, "-sess_out", this.#file];
     if (existsSync(this.#file)) words.push("-sess_in", this.#file);
     if (device !== undefined) words.push("-cert", `${folder}/clients/${device}.pem`, "-key", `${folder}/clients/${device}.key`);
-    const child = spawn("openssl", words, { stdio: ["pipe", "pipe", "ignore"] });
-    let said = "";
-    child.stdin.on("error", () => {});
-    child.stdin.write(`${WORDS}\n`);
-    child.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-      // Its end is the input's: what it says after the echo, such as a ticket, was written before.
-      if (said.includes(WORDS)) child.stdin.end();
-    });
+    const client = new OpensslClient(port, ...words);
     try {
-      await within(DEADLINE_MS, new Promise((resolve) => child.once("close", resolve)), "openssl to end");
+      client.type(WORDS);
+      await client.until("the echo or the end", ({ said, isClosed }) => said.includes(WORDS) || isClosed);
+      // What came after the echo, such as a ticket, is read before the end of the input is.
+      client.endInput();
+      await client.until("its end", ({ isClosed }) => isClosed);
     } finally {
-      child.kill("SIGKILL");
+      client.kill();
     }
-    return { served: said.includes(WORDS), reused: /^Reused, /m.test(said) };
+    return { served: client.said.includes(WORDS), reused: /^Reused, /m.test(client.said) };
   }
 }
 

@@ -5,7 +5,39 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { NetworkError } from "../../src/runtime/types.ts";
-import { type Case, Door, End, type Lab, listen, opened, pattern, refused } from "./lab.ts";
+import { type Case, Door, End, type Lab, listen, opened, pattern, refused, trusted } from "./lab.ts";
+
+/** TLS begun by hand. */
+export const secureUnixCases: readonly Case[] = [
+  {
+    name: "unix: TLS over it, with the address of the connection below",
+    run: (lab) =>
+      inFolder(async (path) => {
+        const door = new Door();
+        const listener = await listen(lab, door, { path });
+        const end = new End();
+        const client = await opened(new Promise((resolve) => {
+          lab.runtime.connect({ host: "unused", port: 1, path, startsTls: true }, {
+            opened(connection) {
+              lab.runtime.secureClient(connection, { ...trusted, serverName: "localhost", alpn: [] }, {
+                secured: (secure) => resolve(end.attach(secure)),
+                failed: resolve,
+              });
+            },
+            failed: resolve,
+          });
+        }));
+        const server = await door.accepted(0);
+        for (const { connection } of [client, server]) assert.deepEqual([connection.remoteAddress, connection.remotePort], ["unix", 0]);
+        client.connection.write(pattern(100_000));
+        client.connection.end();
+        await server.until("the end", ({ received, ended }) => received === 100_000 && ended);
+        server.connection.end();
+        await Promise.all([client.untilClosed(), server.untilClosed()]);
+        await listener.close();
+      }),
+  },
+];
 
 /** Plain only. */
 export const unixCases: readonly Case[] = [
