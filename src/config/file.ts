@@ -41,7 +41,7 @@ export function fileErrorWords(error: FileError): string {
   return error.code === "not_a_file" ? "not a file" : error.message;
 }
 
-const FILE_KEYS: ReadonlySet<string> = new Set(["cert", "key", "ca", "crl", "password_file"]);
+const FILE_KEYS: ReadonlySet<string> = new Set(["cert", "key", "ca", "crl", "password_file", "file", "keys_file"]);
 
 /** A copy of the document in which every file is an absolute path: a relative one is meant from `folder`. */
 export function anchorFiles<T>(value: T, folder: string): T {

@@ -2,9 +2,11 @@ import { fileErrorWords, type Files } from "./file.ts";
 import { pathText, type ConfigProblem, type KeyPath } from "./problem.ts";
 import type { System } from "../runtime/types.ts";
 import type {
+  AuthenticationConfig,
   BrokerConfig,
   CertificateConfig,
   CertificateMaterial,
+  CheckConfig,
   Configuration,
   HealthConfig,
   ListenerConfig,
@@ -48,8 +50,9 @@ export async function readMaterial(
     const health = pool.health && (await readHealthPassword(reading, pool.health, ["pools", pool.name, "health", "password_file"]));
     pools.push({ ...pool, brokers: await readPasswords(reading, pool), ...(via && { via }), ...(health && { health }) });
   }
+  const checks = configuration.authentication && (await readChecks(reading, configuration.authentication));
   if (reading.problems.length > 0) return { problems: reading.problems };
-  return { material: { listeners, pools: materials }, configuration: { ...configuration, pools }, warnings: reading.warnings };
+  return { material: { listeners, pools: materials, ...(checks && { checks }) }, configuration: { ...configuration, pools }, warnings: reading.warnings };
 }
 
 /** One certificate with its files, read again: for those that change while the proxy runs. */
@@ -194,16 +197,35 @@ function warnAboutDates(reading: Reading, file: string, { validFrom, validTo }: 
   if (Date.parse(validFrom) > now) reading.warnings.push(`the certificate in "${file}" is not valid before ${validFrom}`);
 }
 
-async function readText(reading: Reading, file: string, path: KeyPath): Promise<string | undefined> {
-  const bytes = await reading.system.readFile(file);
-  if (bytes instanceof Uint8Array) {
-    try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    } catch {
-      refuse(reading, path, `cannot use "${file}": expected text`);
-      return undefined;
-    }
+/** What is in them is judged by those who understand it: `readMaterial` of the server. */
+async function readChecks(reading: Reading, { checks }: AuthenticationConfig): Promise<(Uint8Array | undefined)[]> {
+  const contents: (Uint8Array | undefined)[] = [];
+  for (const [index, check] of checks.entries()) {
+    const named = fileOfCheck(check);
+    contents.push(named && (await readBytes(reading, named.file, ["authentication", "checks", index, named.key])));
   }
+  return contents;
+}
+
+/** The file that a check reads, and the key that names it. */
+export function fileOfCheck(check: CheckConfig): { readonly key: "file" | "keys_file"; readonly file: string } | undefined {
+  if (check.type === "password_file") return { key: "file", file: check.file };
+  return check.type === "jwt" && "file" in check.keys ? { key: "keys_file", file: check.keys.file } : undefined;
+}
+
+async function readText(reading: Reading, file: string, path: KeyPath): Promise<string | undefined> {
+  const bytes = await readBytes(reading, file, path);
+  try {
+    return bytes && new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    refuse(reading, path, `cannot use "${file}": expected text`);
+    return undefined;
+  }
+}
+
+async function readBytes(reading: Reading, file: string, path: KeyPath): Promise<Uint8Array | undefined> {
+  const bytes = await reading.system.readFile(file);
+  if (bytes instanceof Uint8Array) return bytes;
   reading.problems.push({ place: "configuration", path, reason: `cannot read "${file}" for ${pathText(path)}: ${fileErrorWords(bytes)}`, suggestion: undefined, exit: 66 });
   return undefined;
 }

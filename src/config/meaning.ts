@@ -1,3 +1,4 @@
+import { resolveAuthentication } from "./meaning_authentication.ts";
 import { resolveListener } from "./meaning_listener.ts";
 import { resolvePool } from "./meaning_pool.ts";
 import { resolvePoolName, resolveRoute, type Refuse } from "./meaning_route.ts";
@@ -27,7 +28,8 @@ export function checkMeaning(input: ParsedInput): { configuration?: Configuratio
   });
   refuseTwins(listeners, input.listeners, refuse);
   const routes = input.routes.map((entry, index) => resolveRoute(entry, ["routes", index], { poolNames, listeners }, refuse));
-  return findings.length > 0 ? { findings } : { findings, configuration: { log: input.log, limits, listeners, routes, pools } };
+  const authentication = input.authentication && resolveAuthentication(input.authentication, listeners, refuse);
+  return findings.length > 0 ? { findings } : { findings, configuration: { log: input.log, limits, listeners, ...(authentication && { authentication }), routes, pools } };
 }
 
 function resolveLimits(input: ParsedInput["limits"], refuse: Refuse): Limits {

@@ -43,13 +43,18 @@ export function resolveRoute(entry: ParsedRoute, path: KeyPath, { poolNames, lis
   };
 }
 
-function checkListeners(entry: ParsedRoute, path: KeyPath, listeners: readonly ListenerConfig[], refuse: Refuse): void {
+/** `path`: where the names stand. */
+export function refuseUnknownListeners(named: readonly string[] | undefined, path: KeyPath, listeners: readonly ListenerConfig[], refuse: Refuse): void {
   const names = listeners.map(({ name }) => name);
-  for (const name of entry.listener ?? []) {
+  for (const name of named ?? []) {
     if (names.includes(name)) continue;
     const near = suggest(name, names);
-    refuse([...path, "listener"], `cannot use ${JSON.stringify(name)} as ${pathText([...path, "listener"])}: expected the name of a listener (${names.join(", ")})`, near && `did you mean ${JSON.stringify(near)}?`);
+    refuse(path, `cannot use ${JSON.stringify(name)} as ${pathText(path)}: expected the name of a listener (${names.join(", ")})`, near && `did you mean ${JSON.stringify(near)}?`);
   }
+}
+
+function checkListeners(entry: ParsedRoute, path: KeyPath, listeners: readonly ListenerConfig[], refuse: Refuse): void {
+  refuseUnknownListeners(entry.listener, [...path, "listener"], listeners, refuse);
   const own = listeners.filter(({ name }) => entry.listener?.includes(name) ?? true);
   // A PROXY header can tell of TLS as well.
   const isForTls = own.some(({ tls, proxyProtocol }) => tls !== undefined || proxyProtocol !== undefined);

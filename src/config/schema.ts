@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { authentication } from "./schema_authentication.ts";
 import { address, choice, duration, section, size, text, texts, whole } from "./schema_values.ts";
 
 /*
@@ -168,6 +169,7 @@ export const configurationSchema = v.strictObject({
   log: v.optional(section(log, "Log", "What is written to stderr"), {}),
   limits: v.optional(section(limits, "Limits", "A limit on everything that a peer could make grow"), {}),
   listeners: v.optional(section(v.array(listener, "a list: [[listeners]]"), "Listeners", "The addresses on which sluice accepts clients"), DEFAULT_LISTENERS),
+  authentication: v.optional(section(authentication, "Authentication", "Who may come in, checked before any broker hears of a client; without this table: everybody, and the brokers check")),
   routes: v.optional(section(v.array(route, "a list: [[routes]]"), "Routes", "Rules that send clients to another pool than their listener's, or turn them away: the first that fits"), []),
   pools: v.optional(section(v.record(v.string(), pool, "tables: [pools.default]"), "Pools", "Named sets of brokers that can stand in for each other"), {}),
 }, "a table");

@@ -23,19 +23,18 @@ export const whole = (min: number, max: number, fallback: number, title: string,
   );
 };
 
-export const duration = (fallback: string, title: string, description: string) =>
-  v.optional(
-    v.pipe(
-      v.string(DURATION_EXPECTED),
-      v.regex(DURATION, DURATION_EXPECTED),
-      v.title(title),
-      v.description(description),
-      v.check((value) => !(parseDuration(value) < 1), 'at least "1ms"'),
-      v.check((value) => !(parseDuration(value) > 24 * HOUR), 'at most "24h"'),
-      v.transform(parseDuration),
-    ),
-    fallback,
+export const durationValue = (title: string, description: string) =>
+  v.pipe(
+    v.string(DURATION_EXPECTED),
+    v.regex(DURATION, DURATION_EXPECTED),
+    v.title(title),
+    v.description(description),
+    v.check((value) => !(parseDuration(value) < 1), 'at least "1ms"'),
+    v.check((value) => !(parseDuration(value) > 24 * HOUR), 'at most "24h"'),
+    v.transform(parseDuration),
   );
+
+export const duration = (fallback: string, title: string, description: string) => v.optional(durationValue(title, description), fallback);
 
 export const size = (fallback: string, title: string, description: string) =>
   v.optional(

@@ -156,6 +156,67 @@ export interface RouteConfig {
 
 export type RouteRefusal = "not_authorized" | "bad_credentials" | "banned" | "client_id_rejected" | "server_busy" | "server_unavailable";
 
+/** Who may come in. */
+export interface AuthenticationConfig {
+  /** Whether clients come in that show neither user name nor password, and that no check knows. */
+  readonly anonymous: boolean;
+  /** The names of the listeners whose clients are checked. */
+  readonly listeners: readonly string[];
+  /** The first that has something to say decides; none: only bans count, and the brokers check. */
+  readonly checks: readonly CheckConfig[];
+  readonly bans: BansConfig | undefined;
+}
+
+export type CheckConfig = PasswordFileCheck | CertificateCheck | JwtCheck | HttpCheck;
+
+export interface PasswordFileCheck {
+  readonly type: "password_file";
+  readonly file: string;
+  /** How long a right password is not hashed again. */
+  readonly cacheMs: number;
+}
+
+export interface CertificateCheck {
+  readonly type: "certificate";
+  readonly field: "common_name" | "dns" | "email" | "uri" | "ip";
+}
+
+export interface JwtCheck {
+  readonly type: "jwt";
+  /** A file (PEM, JWKS or a secret), or where the key set is fetched. */
+  readonly keys: { readonly file: string } | { readonly url: string; readonly timeoutMs: number; readonly refreshMs: number; readonly staleMs: number };
+  /** undefined: all for public keys. */
+  readonly algorithms: readonly string[] | undefined;
+  /** Empty: anybody with the key. */
+  readonly issuers: readonly string[];
+  /** Empty: not looked at. */
+  readonly audiences: readonly string[];
+  readonly leewayMs: number;
+  readonly tokenIn: "password" | "username";
+  readonly usernameClaim: string;
+}
+
+export interface HttpCheck {
+  readonly type: "http";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** 0: a client is always asked about. */
+  readonly cacheMs: number;
+  /** At least `cacheMs`. */
+  readonly staleMs: number;
+}
+
+export interface BansConfig {
+  /** Networks, as `parseNetwork` reads them. */
+  readonly addresses: readonly string[];
+  /** Patterns: `*` any characters, `?` one. */
+  readonly usernames: readonly string[];
+  readonly clientIds: readonly string[];
+  /** undefined: failures ban nobody. */
+  readonly automatic: { readonly failuresMax: number; readonly windowMs: number; readonly banMs: number } | undefined;
+}
+
 /** Every limit has a default, a reason and an outcome: README.md lists them. */
 export interface Limits {
   /** Sessions at once; never more than half of the descriptors that the process may open. */
@@ -189,6 +250,8 @@ export interface Configuration {
   /** The first that fits decides. */
   readonly routes?: readonly RouteConfig[];
   readonly pools: readonly PoolConfig[];
+  /** undefined: everybody comes in, and the brokers check. */
+  readonly authentication?: AuthenticationConfig;
   readonly limits: Limits;
   readonly log: LogConfig;
 }
@@ -199,6 +262,8 @@ export interface Material {
   readonly listeners: ReadonlyMap<string, readonly CertificateMaterial[]>;
   /** By pool name. */
   readonly pools: ReadonlyMap<string, PoolMaterial>;
+  /** The files of the authentication's checks, by their number; undefined: that check has none. */
+  readonly checks?: readonly (Uint8Array | undefined)[];
 }
 
 export interface CertificateMaterial {

@@ -36,6 +36,7 @@ export const FAULTS = {
   not_authorized: kind("client", 5, 0x87, 0x87),
   bad_credentials: kind("client", 4, 0x86, 0),
   banned: kind("client", 5, 0x8a, 0),
+  auth_unavailable: kind("operator", 3, 0x88, 0),
   server_busy: kind("operator", 3, 0x89, 0x89),
   server_unavailable: kind("operator", 3, 0x88, 0),
   too_many_connections: kind("operator", 3, 0x97, 0),

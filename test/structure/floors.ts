@@ -29,7 +29,7 @@ const NEIGHBOURS: ReadonlySet<string> = new Set(["runtime lib", "main.ts cli", "
 const RUNTIME_CHOOSERS: ReadonlySet<string> = new Set(["src/main.ts", "src/index.ts"]);
 
 /** Packages that one command or an error needs: imported at the top they would cost every start its memory. */
-const LATE_PACKAGES: ReadonlySet<string> = new Set(["aedes", "@valibot/to-json-schema", "toml-eslint-parser", "@peculiar/x509", "reflect-metadata"]);
+const LATE_PACKAGES: ReadonlySet<string> = new Set(["aedes", "@valibot/to-json-schema", "toml-eslint-parser", "@peculiar/x509", "reflect-metadata", "jose", "@noble/hashes/argon2.js"]);
 
 export interface Import {
   readonly specifier: string;
