@@ -8,7 +8,7 @@ import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
 import type { Session } from "../session/session.ts";
 import type { PassThrough } from "./entrance.ts";
-import { keyOf, routeKeyOf } from "./session_keys.ts";
+import { keyOf, routeKeyOf, usernameOf } from "./session_keys.ts";
 
 /** Where clients go: routes name the pool, pools know their brokers and who was where. */
 export class Chooser {
@@ -37,10 +37,10 @@ export class Chooser {
   }
 
   #choiceOf(session: Session, now: number): Choice {
-    const { clientId, username, cleanStart } = session.connect as Connect;
+    const { clientId, cleanStart } = session.connect as Connect;
     const { affinity } = session.pool;
     const preferred = affinity === undefined || cleanStart || clientId === "" ? undefined : affinity.find(clientId, now);
-    return { key: keyOf(session), username, address: session.address, preferred, random: this.#random };
+    return { key: keyOf(session), username: usernameOf(session), address: session.address, preferred, random: this.#random };
   }
 
   /** The same for a client whose TLS is passed through: nothing is known of its CONNECT. */

@@ -4,6 +4,7 @@ import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
 import type { System } from "../runtime/types.ts";
 import type { CertificateStore } from "./certificate_store.ts";
+import type { Gate } from "./gate.ts";
 import { stampOf } from "./file_stamps.ts";
 
 /** How often the files are looked at, in milliseconds. */
@@ -18,12 +19,14 @@ interface Watched {
   readonly pools: readonly PoolConfig[];
   /** By pool name: what is read anew is put here. */
   readonly materials: Map<string, PoolMaterial>;
+  /** Looks at the files of authentication; absent: there is none. */
+  readonly gate: Gate | undefined;
   /** Writes new certificates where old ones are about to expire; absent: nobody but their owner does. */
   readonly renew: (() => Promise<unknown>) | undefined;
 }
 
 /**
- * Looks at the files of certificates while the proxy runs. Asking what the path shows now, and not the kernel for events, sees a file that was
+ * Looks at the files of certificates and of authentication while the proxy runs. Asking what the path shows now, and not the kernel for events, sees a file that was
  * replaced by a rename and a symbolic link that was turned to another folder alike, on every runtime and file system.
  */
 export class FileWatch {
@@ -34,7 +37,7 @@ export class FileWatch {
   constructor(watched: Watched) {
     const pools = watched.pools.filter(({ tls }) => filesOf(tls).length > 0);
     this.#watched = { ...watched, pools };
-    if (watched.stores.length + pools.length === 0) return;
+    if (watched.stores.length + pools.length === 0 && watched.gate === undefined) return;
     void this.#look();
     this.#every(LOOK_EVERY_MS, () => this.#look());
     const { renew } = watched;
@@ -54,6 +57,7 @@ export class FileWatch {
   async #look(): Promise<void> {
     for (const store of this.#watched.stores) await store.look();
     for (const pool of this.#watched.pools) await this.#lookAtPool(pool);
+    await this.#watched.gate?.look();
   }
 
   async #lookAtPool(pool: PoolConfig): Promise<void> {

@@ -17,6 +17,7 @@ import type { FileWatch } from "./file_watch.ts";
 import { Chooser } from "./chooser.ts";
 import type { Evictions } from "./evictions.ts";
 import type { HealthChecks } from "./health_checks.ts";
+import type { Gate } from "./gate.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
 import { listenOptions } from "./listen_options.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
@@ -60,6 +61,7 @@ class Server implements ProxyServer, EntranceOwner {
   #upstreams: Upstreams | undefined = undefined;
   #tunnels: Tunnels | undefined = undefined;
   #watch: FileWatch | undefined = undefined;
+  #gate: Gate | undefined = undefined;
   #health: HealthChecks | undefined = undefined;
   #evictions: Evictions | undefined = undefined;
   #isDraining = false;
@@ -96,6 +98,8 @@ class Server implements ProxyServer, EntranceOwner {
 
   async start(): Promise<ListenFailure | undefined> {
     await this.#loadLayers();
+    const refused = await this.#openGate();
+    if (refused) return refused;
     for (const config of this.#options.configuration.listeners) {
       const opened = await this.#open(config);
       if (!("code" in opened)) this.#doors.push(opened);
@@ -106,6 +110,16 @@ class Server implements ProxyServer, EntranceOwner {
     }
     await this.#watchFiles();
     await this.#watchBrokers();
+    return undefined;
+  }
+
+  async #openGate(): Promise<ListenFailure | undefined> {
+    const { configuration: { authentication: config, listeners }, material: { checks: contents = [] }, log } = this.#options;
+    if (config === undefined) return undefined;
+    const { Gate } = await import("./gate.ts");
+    const gate = await Gate.open({ config, contents, system: this.runtime.system, wheel: this.wheel, log });
+    if ("reason" in gate) return { listener: listeners[0]!.name, address: placeOf(listeners[0]!), error: { code: "other", message: gate.reason } };
+    this.#gate = gate;
     return undefined;
   }
 
@@ -195,6 +209,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   #contextOf(config: ListenerConfig): SessionContext {
     const { system } = this.runtime;
+    const gate = this.#gate?.guards(config.name) ? this.#gate : undefined;
     return {
       limits: this.limits,
       wheel: this.wheel,
@@ -203,7 +218,8 @@ class Server implements ProxyServer, EntranceOwner {
       pool: this.#chooser.pools.get(config.pool) as Pool,
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        return this.#chooser.choose(session, this.wheel.now);
+        const choose = () => this.#chooser.choose(session, this.wheel.now);
+        return gate === undefined ? choose() : gate.admit(session, choose);
       },
       dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
       brokerFailed: (broker, why, by) => {
@@ -260,6 +276,7 @@ class Server implements ProxyServer, EntranceOwner {
   #finished(session: Session): void {
     this.#sessions.delete(session);
     this.#chooser.finished(session, this.wheel.now);
+    this.#gate?.finished(session);
     const { cause } = session.machine;
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);
@@ -302,12 +319,12 @@ class Server implements ProxyServer, EntranceOwner {
   async #watchFiles(): Promise<void> {
     const stores = this.#doors.flatMap(({ entrance }) => entrance.certificates ?? []);
     const pools = [...this.#chooser.pools.values()].map(({ config }) => config).filter(({ tls }) => tls.caFile !== undefined || tls.certFile !== undefined);
-    if (stores.length + pools.length === 0) return;
+    if (stores.length + pools.length === 0 && this.#gate === undefined) return;
     const { FileWatch } = await import("./file_watch.ts");
     const { configuration } = this.#options;
     const { system } = this.runtime;
     const renew = configuration.listeners.some(wantsCertificate) ? async () => (await import("./auto_tls.ts")).withAutoCertificates(configuration, system) : undefined;
-    this.#watch = new FileWatch({ system, log: this.#log, stores, pools, materials: this.#poolMaterials, renew });
+    this.#watch = new FileWatch({ system, log: this.#log, stores, pools, materials: this.#poolMaterials, gate: this.#gate, renew });
   }
 
   async probe(): Promise<BrokerAnswer[]> {

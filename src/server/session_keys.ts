@@ -8,6 +8,11 @@ export function keyOf(session: Session): string {
   return session.clientId || session.address;
 }
 
+/** As it was checked, else as the client says. */
+export function usernameOf(session: Session): string | undefined {
+  return session.username ?? session.connect?.username;
+}
+
 /** What routes go by, of a session whose CONNECT was read. */
 export function routeKeyOf(session: Session): RouteKey {
   const connect = session.connect as Connect;
@@ -20,7 +25,7 @@ export function routeKeyOf(session: Session): RouteKey {
     alpn: tls?.alpn === undefined ? [] : [tls.alpn],
     connect: {
       clientId: connect.clientId,
-      username: connect.username,
+      username: usernameOf(session),
       version: connect.version,
       commonName,
       alternativeNames: names === undefined ? [] : [...names.dns, ...names.email, ...names.uri, ...names.ip],

@@ -11,6 +11,7 @@ import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, explai
 function fieldsOf(info: SessionInfo): LogFields {
   return {
     "client.id": info.clientId,
+    username: info.username,
     "client.address": info.address,
     "client.port": info.port,
     "mqtt.version": info.version,
@@ -74,6 +75,11 @@ export function logTunnelClose(log: Log, tunnel: Tunnel): void {
 export function logRefused(log: Log, listener: string, address: string, code: FaultCode, why: string): void {
   if (!log.isOn("info")) return;
   log.info(EVENTS.clientReject, `${address}: ${why}`, { "client.address": address, listener, reason: code });
+}
+
+/** `network` has failed once too often. */
+export function logBan(log: Log, network: string, banMs: number): void {
+  log.warn(EVENTS.clientReject, `${network} is banned for ${banMs / 1_000} s: too many failures`, { network, reason: "banned" });
 }
 
 export function logTooMany(log: Log, sessionsMax: number): void {

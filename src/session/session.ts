@@ -48,6 +48,8 @@ export class Session implements Timed, DialHandler {
   chosen: Broker | undefined = undefined;
   version: Version | undefined = undefined;
   clientId = "";
+  /** Who the client is, once that was checked. */
+  username: string | undefined = undefined;
   /** True once CONNACK with success was passed on. */
   isOpen = false;
   upstream: FrameFollower | undefined = undefined;
