@@ -40,7 +40,7 @@ export class Pool {
    */
   order(choice: Choice, now: number): readonly Broker[] {
     if (this.brokers.length === 1) return this.#admits(this.brokers[0] as Broker, choice) ? this.brokers : NONE;
-    if (this.#isPlain && choice.preferred === undefined && this.#areOrdinary()) return this.#balance(this.brokers, choice);
+    if (this.#isPlain && this.#areOrdinary()) return withFirst(choice.preferred, this.#balance(this.brokers, choice));
     const order = this.#orderWithCare(choice, now);
     order[0]?.takeTrial(now);
     return order;
@@ -128,4 +128,9 @@ export class Pool {
     const order = this.#balance(brokers, choice);
     return this.#loadMax === undefined ? order : withinBound(order, this.#loadMax);
   }
+}
+
+/** The client's own broker in front, where it has one. */
+function withFirst(own: Broker | undefined, order: readonly Broker[]): readonly Broker[] {
+  return own === undefined || order[0] === own ? order : [own, ...order.filter((broker) => broker !== own)];
 }
