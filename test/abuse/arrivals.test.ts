@@ -126,16 +126,20 @@ test("R12: arrivals by the thousand, each with all that it may make us keep, lea
   const head = m.bytes("GET /mqtt HTTP/1.1\r\nHost: ", "a".repeat(8_000));
   const header = m.bytes(SIGNATURE, [0x21, 0x11], m.uint16(4_096), new Uint8Array(4_000));
   const round = async (count: number) => {
-    for (let batch = 0; batch < count; batch++) {
-      await Promise.all(([[MQTTS, large], [ANY, large], [WS, head], [PROXIED, header], [TUNNEL, large]] as const).flatMap(([listener, bytes]) =>
-        Array.from({ length: 8 }, async (_, index) => {
+    for (const [listener, bytes] of [[MQTTS, large], [ANY, large], [WS, head], [PROXIED, header], [TUNNEL, large]] as const) {
+      for (let batch = 0; batch < count; batch++) {
+        await Promise.all(Array.from({ length: 8 }, async (_, index) => {
           const client = await RawClient.open({ port: rig.portOf(listener) });
-          await client.send(bytes, 200).catch(() => {}); // Deno does not always tell of a write that is done
+          await client.send(bytes).catch(() => {});
           if (index % 2 === 0) client.reset();
           await client.close();
-        })));
+        }));
+      }
     }
   };
+  // Deno 2.9.6 misses that sockets are ready now and then, and sleeps until its next timer.
+  const awake = setInterval(() => {}, 20);
+  t.after(() => clearInterval(awake));
   await round(20);
   const before = usedMemory();
   await round(100);
