@@ -44,6 +44,10 @@ function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Part
   if (affinity === "session" && failOver === "all") {
     refuse([...path, "affinity"], `${pathText([...path, "affinity"])} has no effect with fail_over = "all": one broker has everybody`, "remove one of them");
   }
+  // Only an answer to CONNECT says that a broker can serve everybody again: one that hangs takes connections all the same.
+  if (failOver === "all" && health?.probe !== "mqtt") {
+    refuse([...path, "fail_over"], `${pathText([...path, "fail_over"])} = "all" needs to know which brokers answer MQTT: expected health with probe = "mqtt"`, `add [${pathText([...path, "health"])}] with probe = "mqtt"`);
+  }
   return {
     ...(loadMax !== undefined && { loadMax }),
     ...(slowStartMs !== undefined && { slowStartMs }),
