@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { authentication } from "./schema_authentication.ts";
-import { address, choice, duration, section, size, text, texts, whole } from "./schema_values.ts";
+import { address, choice, duration, section, size, text, texts, whole, wholeValue } from "./schema_values.ts";
 
 /*
  * The one description of the TOML file: types, defaults, checks, `sluice schema` and the documentation of every key come from
@@ -82,7 +82,7 @@ const broker = v.union([
     url: address("broker", "Address", BROKER),
     weight: whole(1, 1_000, 1, WEIGHT.title, WEIGHT.description),
     backup: v.optional(v.pipe(v.boolean("true or false"), v.title("Backup"), v.description("Gets clients only while no other broker of the pool can take them")), false),
-    connections_max: v.optional(v.pipe(v.number("a whole number from 1 to 1000000"), v.integer("a whole number from 1 to 1000000"), v.minValue(1, "a whole number from 1 to 1000000"), v.maxValue(1_000_000, "a whole number from 1 to 1000000"), v.title("Connections"), v.description("Sessions at once; a broker that has them all is passed over; default: no limit"))),
+    connections_max: v.optional(wholeValue(1, 1_000_000, "Connections", "Sessions at once; a broker that has them all is passed over; default: no limit")),
     password_file: v.optional(text("Password file", "The password for the user in the URL: the file's text without the last line break")),
   }),
 ], "a URL in quotes, or a table with url");

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { durationValue, section, text, texts, whole } from "./schema_values.ts";
+import { durationValue, section, text, texts, wholeValue } from "./schema_values.ts";
 
 /*
  * [authentication] of the TOML file. A check has the keys of its type alone: meaning_authentication.ts sees to that, and has the defaults that
@@ -32,7 +32,7 @@ const bans = v.strictObject({
   addresses: v.optional(texts("Addresses", "Networks, such as 192.0.2.0/24")),
   usernames: v.optional(texts("User names", "In CONNECT; * stands for any characters, ? for one")),
   client_ids: v.optional(texts("Client ids", "Client identifiers; * stands for any characters, ? for one")),
-  failures_max: v.optional(whole(1, 1_000_000, 10, "Failures", "So many wrong credentials ban the address that they come from, or its /64; default: none do")),
+  failures_max: v.optional(wholeValue(1, 1_000_000, "Failures", "So many wrong credentials ban the address that they come from, or its /64; default: none do")),
   window: v.optional(durationValue("Window", "For failures_max: within so long of the first of them; default: 1m")),
   duration: v.optional(durationValue("Duration", "For failures_max: how long the ban lasts; default: 10m")),
 }, "a table");

@@ -15,13 +15,12 @@ export const text = (title: string, description: string) =>
 export const choice = <const Names extends readonly [string, ...string[]]>(names: Names, title: string, description: string) =>
   v.optional(v.pipe(v.picklist(names, `one of ${names.join(", ")}`), v.title(title), v.description(description)), names[0] as Names[number]);
 
-export const whole = (min: number, max: number, fallback: number, title: string, description: string) => {
+export const wholeValue = (min: number, max: number, title: string, description: string) => {
   const expected = `a whole number from ${min} to ${max}`;
-  return v.optional(
-    v.pipe(v.number(expected), v.integer(expected), v.minValue(min, expected), v.maxValue(max, expected), v.title(title), v.description(description)),
-    fallback,
-  );
+  return v.pipe(v.number(expected), v.integer(expected), v.minValue(min, expected), v.maxValue(max, expected), v.title(title), v.description(description));
 };
+
+export const whole = (min: number, max: number, fallback: number, title: string, description: string) => v.optional(wholeValue(min, max, title, description), fallback);
 
 export const durationValue = (title: string, description: string) =>
   v.pipe(

@@ -87,7 +87,7 @@ export class Gate {
     const { by, bansNetwork } = decision;
     if (bansNetwork !== undefined) logBan(this.#options.log, bansNetwork, this.#options.config.bans?.automatic?.banMs ?? 0);
     if (session.machine.state !== "deciding") return NOBODY; // it left, or waited too long
-    if (decision.kind === "refused") return fault(decision.code, `${by}: ${decision.detail}`);
+    if (decision.kind === "refused") return fault(decision.code, by === "bans" || by === "anonymous" ? decision.detail : `${by}: ${decision.detail}`);
     // A name that nobody checked is not told to the log: some clients put secrets there.
     if (by !== "none") session.username = decision.username ?? session.connect?.username;
     if (decision.expiresAt !== undefined) this.#expiries.watch(session, decision.expiresAt);

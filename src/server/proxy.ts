@@ -218,8 +218,8 @@ class Server implements ProxyServer, EntranceOwner {
       pool: this.#chooser.pools.get(config.pool) as Pool,
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        const choose = () => this.#chooser.choose(session, this.wheel.now);
-        return gate === undefined ? choose() : gate.admit(session, choose);
+        if (gate === undefined) return this.#chooser.choose(session, this.wheel.now);
+        return gate.admit(session, () => this.#chooser.choose(session, this.wheel.now));
       },
       dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
       brokerFailed: (broker, why, by) => {

@@ -131,6 +131,14 @@ describe("a password file", () => {
     await assert.rejects(startGate(t, { checks: [users(file)] }), /line 1: there is no colon/);
   });
 
+  test("A9: the verdict is the same behind TLS", async (t) => {
+    const checks = [users(await passwordFile(t))];
+    const rig = await startRig(t, { tls: true, configure: () => ({ authentication: { checks } }) });
+    await judge(rig, alice, "ok");
+    await judge(rig, { username: "alice", password: "wrong" }, "bad");
+    await judge(rig, {}, "not");
+  });
+
   test("listeners that are not named let everybody in", async (t) => {
     const authentication = { listeners: "guarded", checks: [users(await passwordFile(t))] };
     const rig = await startGate(t, authentication, { listeners: [{ name: "guarded", listen: "mqtt://127.0.0.1:0" }, { name: "open", listen: "mqtt://127.0.0.1:0" }] });
@@ -172,6 +180,16 @@ describe("a service that is asked", () => {
     await judge(rig, { username: "ill", password }, "down");
     assert.deepEqual(JSON.parse(service.asked[0]!.body), { client_id: "test-client", username: "yes", password: "p", address: "127.0.0.1", listener: rig.proxy.addresses[0]?.name, certificate: null });
     await rig.settled();
+  });
+
+  test("is not asked again about whom it let in, for as long as that is kept; not even when it is down", async (t) => {
+    const service = await Service.start(t, says(204));
+    const rig = await startGate(t, { checks: [{ ...http(service), cache: "1h" }] });
+    await judge(rig, alice, "ok", [4]);
+    service.answer = says(500);
+    await judge(rig, alice, "ok", [5]);
+    await judge(rig, { ...alice, clientId: "another" }, "down", [5]);
+    assert.equal(service.asked.length, 2);
   });
 
   test("A3: what is no clear answer keeps the client out: silence, redirects, nonsense, the wrong case, too much", async (t) => {
@@ -320,6 +338,21 @@ describe("a token", () => {
       signer.token({ ...claims, nbf: seconds + 600 }), signer.token({ sub: "sensor", iss: "us" }), `${signer.token(claims)}${"A".repeat(17_000)}`,
     ];
     for (const password of wrong) await judge(rig, { username, password }, "bad", [5]);
+  });
+
+  test("its key may be fetched, once for many; while there is none nobody comes in", async (t) => {
+    const signer = new Signer("ES256");
+    const service = await Service.start(t, says(200, { keys: [signer.jwk] }));
+    const checks = [{ type: "jwt", keys_url: service.url.href, token_in: "username", username_claim: "device" }] as const;
+    const [up, down] = [await startGate(t, { checks: [...checks] }), await startGate(t, { checks: [...checks] })];
+    const exp = Math.floor(runtime.system.wallClock() / 1_000) + 3_600;
+    const username = signer.token({ device: "sensor", exp });
+    for (let client = 0; client < 3; client++) await judge(up, { username }, "ok");
+    assert.equal(service.asked.length, 1);
+    await judge(up, { username: signer.token({ sub: "sensor", exp }) }, "not");
+    service.answer = says(500);
+    await judge(down, { username }, "down");
+    assert.ok(![...up.log, ...down.log].join("").includes(username), "a token is a secret");
   });
 
   test("the session ends when the token does", async (t) => {
