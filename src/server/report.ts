@@ -9,8 +9,8 @@ import type { Tunnel } from "../session/tunnel.ts";
 export interface SessionInfo {
   /** The broker's assigned identifier where the client sent none. */
   readonly clientId: string;
-  /** As authentication found it; undefined: nobody checked, or it has none. */
-  readonly username: string | undefined;
+  /** As authentication found it; absent: nobody checked, or it has none. */
+  readonly username?: string;
   readonly address: string;
   readonly port: number;
   readonly listener: string;
@@ -48,7 +48,7 @@ export function describeSession(session: Session): SessionInfo {
   const { origin } = session;
   return {
     clientId: session.clientId,
-    username: session.username,
+    ...(session.username !== undefined && { username: session.username }),
     address: session.address,
     port: origin?.port ?? session.client.remotePort,
     listener: session.context.listenerName,
@@ -64,7 +64,7 @@ export function describeSession(session: Session): SessionInfo {
 
 export function describeTunnel({ context, origin, pool, routeName: route, chosen }: Tunnel): SessionInfo {
   const { address, port, transport, proxyAddress, tls } = origin;
-  return { clientId: "", username: undefined, address, port, listener: context.listenerName, pool: pool.name, route, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
+  return { clientId: "", address, port, listener: context.listenerName, pool: pool.name, route, broker: chosen?.name, version: undefined, transport, proxyAddress, tls };
 }
 
 export function describeTunnelEnd(tunnel: Tunnel): SessionEnd {
