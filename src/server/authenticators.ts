@@ -1,7 +1,7 @@
 import type { CheckConfig, HttpCheck, JwtCheck, PasswordFileCheck } from "../config/types.ts";
 import type { JwtOptions } from "../policy/authentication/jwt.ts";
 import type { JwtKeys, JwtKeysFault, SecretAlgorithm } from "../policy/authentication/jwt_keys.ts";
-import type { Authenticator } from "../policy/authentication/types.ts";
+import type { Authenticator, Verdict } from "../policy/authentication/types.ts";
 import type { System } from "../runtime/types.ts";
 
 /** How many credentials are remembered by a check, 150 bytes each. */
@@ -63,7 +63,20 @@ async function readTokenRules(check: JwtCheck, contents: Uint8Array | undefined,
   const keys = "file" in check.keys ? await readKeys(check.keys.file, contents, secret) : await fetchKeys(check.keys, clock);
   if ("reason" in keys) return keys;
   const { createJwtAuthenticator } = await import("../policy/authentication/jwt.ts");
-  return createJwtAuthenticator({ ...rulesOf(check), keys, algorithms, wallClock: () => clock.wallClock() });
+  return withLeeway(createJwtAuthenticator({ ...rulesOf(check), keys, algorithms, wallClock: () => clock.wallClock() }), check.leewayMs);
+}
+
+/** A session lasts as long as its token would still let a client in: who comes within the leeway is not thrown out at once. */
+function withLeeway({ name, check }: Authenticator, leewayMs: number): Authenticator {
+  const later = (verdict: Verdict): Verdict =>
+    verdict.kind === "allowed" && verdict.expiresAt !== undefined ? { ...verdict, expiresAt: verdict.expiresAt + leewayMs } : verdict;
+  return {
+    name,
+    check: (identity) => {
+      const verdict = check(identity);
+      return verdict instanceof Promise ? verdict.then(later) : later(verdict);
+    },
+  };
 }
 
 function rulesOf({ issuers, audiences, leewayMs, tokenIn, usernameClaim }: JwtCheck): Omit<JwtOptions, "keys" | "algorithms" | "wallClock"> {
