@@ -4,12 +4,12 @@ import { createTlsContextOnBun, secureServerOnBun } from "./bun_tls.ts";
 import { system } from "./system_bun.ts";
 import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
+let net: Runtime | undefined;
+
 /**
  * TLS to a broker goes over `node:tls`: Bun's own does not say which check failed, and sends an address as SNI. The module
  * is loaded at the first such dial, because it costs 3 MB that most who run sluice never need.
  */
-let net: Runtime | undefined;
-
 class TlsDial implements Dial {
   #dial: Dial | undefined;
   #cancelled = false;

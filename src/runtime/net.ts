@@ -5,8 +5,8 @@ import { isAddress, placeOf, UNIX_PEER } from "./address.ts";
 import { failed, opened } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
-import { secureClientOnNet } from "./net_tls_client.ts";
 import { onDeno } from "./net_tls.ts";
+import { secureClientOnNet } from "./net_tls_client.ts";
 import { createTlsContextOnNet, secureServerOnNet } from "./net_tls_server.ts";
 import { clientContext } from "./net_trust.ts";
 import { networkError } from "./network_error.ts";
@@ -22,6 +22,8 @@ class NetDial implements Dial {
   readonly #handler: DialHandler;
   #socket: Socket | undefined;
   #state: "dialing" | "cancelled" | "settled" = "dialing";
+  readonly #onError = (error: Error) => this.#failed(error);
+  readonly #onClose = () => this.#failed({ code: "ECONNRESET" });
 
   constructor(options: DialOptions, handler: DialHandler) {
     this.#options = options;
@@ -58,8 +60,8 @@ class NetDial implements Dial {
       socket = connectTls({ ...common, ...trust, ...(!isAddress(host) && { servername: host }) }, () => this.#opened());
     }
     this.#socket = socket;
-    socket.on("error", (error) => this.#failed(error));
-    socket.on("close", () => this.#failed({ code: "ECONNRESET" }));
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
   }
 
   #opened(): void {
@@ -70,6 +72,8 @@ class NetDial implements Dial {
     const connection = new NetConnection(socket, this.#options.path === undefined ? undefined : UNIX_PEER);
     opened(this.#handler, connection);
     connection.start();
+    socket.off("error", this.#onError);
+    socket.off("close", this.#onClose);
   }
 
   #failed(thrown: unknown): void {

@@ -20,6 +20,15 @@ export class NetConnection implements Connection {
   #writing: Writing = "open";
   #owesDrain = false;
   #fault: NetworkError | undefined;
+  readonly #listeners = {
+    data: (chunk: Uint8Array) => this.#guard(() => this.#receive(chunk)),
+    drain: () => this.#guard(() => this.#drained()),
+    end: () => this.#guard(() => this.#peerEnded()),
+    error: (error: Error) => {
+      this.#fault ??= networkError(this.#where(), error);
+    },
+    close: () => this.#closed(),
+  };
 
   /** `remote`: where it is not for the kernel to say. */
   constructor(socket: Socket, remote?: Peer) {
@@ -28,16 +37,11 @@ export class NetConnection implements Connection {
     this.remotePort = remote?.remotePort ?? socket.remotePort ?? 0;
   }
 
-  /** Starts the events; called when the owner has set its handler. */
+  /** Starts the events; called when the owner has set its handler, or given the socket away. */
   start(): void {
+    if (this.#writing === "gone") return;
     const socket = this.#socket;
-    socket.on("data", (chunk: Uint8Array) => this.#guard(() => this.#receive(chunk)));
-    socket.on("drain", () => this.#guard(() => this.#drained()));
-    socket.on("end", () => this.#guard(() => this.#peerEnded()));
-    socket.on("error", (error) => {
-      this.#fault ??= networkError(this.#where(), error);
-    });
-    socket.on("close", () => this.#closed());
+    for (const event of EVENTS) socket.on(event, this.#listeners[event]);
     // Listening to data makes the stream flow, also one that the owner has paused already.
     if (this.#reading === "paused") socket.pause();
   }
@@ -96,7 +100,7 @@ export class NetConnection implements Connection {
       this.#socket.destroy();
       throw { code: "ECONNRESET" };
     }
-    for (const event of EVENTS) this.#socket.removeAllListeners(event);
+    for (const event of EVENTS) this.#socket.off(event, this.#listeners[event]);
     return this.#socket.pause();
   }
 

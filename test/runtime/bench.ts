@@ -50,6 +50,11 @@ export class Bench implements AcceptHandler, SecureHandler {
     this.#shut = () => listener.close();
   }
 
+  /** Stops listening. */
+  shut(): Promise<void> {
+    return this.#shut();
+  }
+
   async close(): Promise<void> {
     await this.#shut();
     for (const end of this.ends) end.connection.reset();

@@ -1,5 +1,6 @@
 import { describe, test } from "node:test";
 import type { Runtime } from "../../src/runtime/types.ts";
+import { findProgram } from "../support/needs.ts";
 import { certificateCases } from "./certificate_cases.ts";
 import { closeCases } from "./close_cases.ts";
 import { dialCases, trustCases } from "./dial_cases.ts";
@@ -30,7 +31,9 @@ export function conformance(name: string, runtime: Runtime, gaps: readonly Gap[]
     describe(`${name} on ${runtime.name}, ${starts ? "TLS begun by hand" : secure ? "TLS" : "TCP"}`, () => {
       for (const one of cases) {
         const gap = gaps.find((it) => it.case.test(one.name) && (it.secure ?? secure) === secure);
-        if (gap === undefined) test(one.name, { timeout: 60_000 }, () => one.run({ runtime, secure, starts }));
+        const missing = one.needs !== undefined && findProgram(one.needs) === undefined;
+        if (missing) test(`${one.name} (${one.needs} is not installed)`, { skip: `${one.needs} is not installed` }, () => {});
+        else if (gap === undefined) test(one.name, { timeout: 60_000 }, () => one.run({ runtime, secure, starts }));
         else test(`${one.name} (gap: ${gap.reason})`, { skip: gap.reason }, () => {});
       }
     });

@@ -10,6 +10,7 @@ const KEY_UPDATES_MAX = 32;
 export const floodCases: readonly Case[] = [
   {
     name: "renegotiation: is refused, and ends that connection",
+    needs: "openssl",
     async run(lab) {
       const bench = await openBench(lab);
       const client = new OpensslClient(bench.port, "-tls1_2", "-CAfile", "test/fixtures/tls/ca.pem");
@@ -31,6 +32,7 @@ export const floodCases: readonly Case[] = [
   },
   {
     name: "key updates: a few are followed",
+    needs: "openssl",
     async run(lab) {
       const bench = await openBench(lab);
       const client = new OpensslClient(bench.port, "-tls1_3");
@@ -46,6 +48,7 @@ export const floodCases: readonly Case[] = [
   },
   {
     name: "key updates: a flood of them ends that connection",
+    needs: "openssl",
     async run(lab) {
       const bench = await openBench(lab);
       const client = new OpensslClient(bench.port, "-tls1_3");

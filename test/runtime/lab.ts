@@ -21,6 +21,8 @@ export const sendsRst = ({ runtime, secure }: Lab): boolean => runtime.name !== 
 
 export interface Case {
   readonly name: string;
+  /** A program that has to be installed. */
+  readonly needs?: string;
   run(lab: Lab): Promise<void>;
 }
 

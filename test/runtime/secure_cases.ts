@@ -4,6 +4,7 @@ import type { Connection } from "../../src/runtime/types.ts";
 import { until } from "../support/deadline.ts";
 import { clientHello, openBench } from "./bench.ts";
 import { type Case, DEADLINE_MS, pattern, RawPeer, settle, trusted } from "./lab.ts";
+import { OpensslClient } from "./openssl.ts";
 import { only, VERSIONS, visit, withGate } from "./secure_lab.ts";
 import { gathering, slicing, stageBefore } from "./stage.ts";
 
@@ -173,6 +174,46 @@ export const secureCases: readonly Case[] = [
     },
   },
   {
+    name: "secureServer: handshakes that stand still harm no others, and all can be given up",
+    async run(lab) {
+      const bench = await openBench(lab);
+      const hello = await clientHello();
+      const silent = Array.from({ length: 20 }, (_, index) => {
+        const peer = new RawPeer(bench.port);
+        peer.socket.write(index % 2 === 0 ? hello : hello.subarray(0, 50));
+        return peer;
+      });
+      await bench.until("their handshakes", () => bench.handshakes.length === 20);
+      const pending = [...bench.handshakes];
+      const visits = await Promise.all(Array.from({ length: 20 }, () => visit(bench.port)));
+      assert.equal(visits.every(({ served }) => served), true);
+      assert.equal(silent.some(({ closed }) => closed), false);
+      for (const handshake of pending) handshake.cancel();
+      await Promise.all(silent.map((peer) => peer.untilClosed()));
+      assert.deepEqual([bench.ends.length, bench.errors.length], [20, 0]);
+      await bench.close();
+    },
+  },
+  {
+    name: "secureServer: a listener that closes leaves handshakes under way alone",
+    async run(lab) {
+      const bench = await openBench(lab);
+      let goOn = (): void => {};
+      const gate = new Promise<void>((resolve) => (goOn = resolve));
+      const stage = await stageBefore(bench.port, () => (chunk, send) => {
+        if (bench.handshakes.length === 0) send(chunk);
+        else void gate.then(() => send(chunk));
+      });
+      const visiting = visit(stage.port);
+      await bench.until("the beginning", () => bench.handshakes.length === 1);
+      await bench.shut();
+      goOn();
+      assert.equal((await visiting).served, true);
+      await bench.close();
+      await stage.close();
+    },
+  },
+  {
     name: "cancel: after secured does nothing any more",
     async run(lab) {
       const bench = await openBench(lab);
@@ -215,6 +256,19 @@ export const secureCases: readonly Case[] = [
         for (const version of VERSIONS) {
           const { served, alpn } = await visit(port, { ...only(version), ALPNProtocols: ["mqtt"] });
           assert.deepEqual([served, alpn, facts.at(-1)!.alpn], [true, undefined, undefined]);
+        }
+      }),
+  },
+  {
+    name: "minVersion 1.2 refuses 1.1 and says so",
+    needs: "openssl",
+    run: (lab) =>
+      withGate(lab, {}, async ({ port, settled }) => {
+        const client = new OpensslClient(port, "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0");
+        try {
+          assert.deepEqual(await settled(0), { code: "tls", message: "TLS handshake: no common version of TLS" });
+        } finally {
+          client.kill();
         }
       }),
   },

@@ -10,6 +10,7 @@ import { asking, contextOf, devicesFile, type Gate, VERSIONS, withGate } from ".
 export const sessionCases: readonly Case[] = [
   {
     name: "sessions: resumed within a context, with the certificate that they began with",
+    needs: "openssl",
     run: (lab) =>
       withSessions(async (visitor) => {
         for (const version of VERSIONS) {
@@ -26,6 +27,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     name: "sessions: begun without a certificate, resumed without one",
+    needs: "openssl",
     run: (lab) =>
       withSessions(async (visitor) => {
         for (const version of VERSIONS) {
@@ -40,6 +42,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     name: "sessions: outlive the connections that they came from, and a garbage collection",
+    needs: "openssl",
     run: (lab) =>
       withSessions(async (visitor) => {
         const context = await contextOf(lab);
@@ -58,6 +61,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     name: "sessions: never cross contexts: what was begun with one that asks for nothing proves nothing to another",
+    needs: "openssl",
     run: (lab) =>
       withSessions(async (visitor) => {
         const open = await contextOf(lab);
@@ -74,6 +78,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     name: "sessions: never cross contexts: another authority's certificate does not come in by its session",
+    needs: "openssl",
     run: (lab) =>
       withSessions(async (visitor) => {
         const first = await contextOf(lab, asking("require"));
@@ -95,6 +100,7 @@ export const sessionCases: readonly Case[] = [
   },
   {
     name: "sessions: a certificate that was revoked meanwhile does not come back by its session (crl)",
+    needs: "openssl",
     run: (lab) =>
       withSessions(async (visitor) => {
         for (const version of VERSIONS) {
