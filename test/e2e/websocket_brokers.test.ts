@@ -72,7 +72,7 @@ for (const way of WAYS) {
       const got = new Map<string, Buffer>();
       client.on("message", (topic, payload) => got.set(topic, payload));
       await client.subscribeAsync("A/#", { qos: 2 });
-      const sent = new Map([["A/0", 3_000], ["A/1", LARGE], ["A/2", 0]].map(([topic, length]) => [topic as string, Buffer.from(random.bytes(length as number))]));
+      const sent = new Map([["A/0", 3_000], ["A/1", protocolVersion === 5 ? LARGE : 300], ["A/2", 0]].map(([topic, length]) => [topic as string, Buffer.from(random.bytes(length as number))]));
       for (const [qos, topic] of ["A/0", "A/1", "A/2"].entries()) await client.publishAsync(topic, sent.get(topic)!, { qos: qos as 0 | 1 | 2 });
       await until(() => got.size === 3, 20_000, "three messages");
       for (const [topic, payload] of got) assert.equal(Buffer.compare(payload, sent.get(topic)!), 0, topic);
