@@ -1,6 +1,6 @@
 import { runtime } from "#runtime";
 import { wantsCertificate } from "./config/meaning_listener.ts";
-import { readMaterial } from "./config/material.ts";
+import { readMaterial } from "./server/read_material.ts";
 import type { ConfigProblem } from "./config/problem.ts";
 import { resolveConfiguration } from "./config/resolve.ts";
 import type { ConfigInput } from "./config/schema.ts";

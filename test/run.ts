@@ -31,7 +31,7 @@ const LANES = 2;
 function readArguments(words: readonly string[]): Choice {
   let filter: string | undefined;
   let runtimes: readonly RuntimeName[] = RUNTIMES;
-  let timeoutMs = 300_000;
+  let timeoutMs = 900_000;
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as string;
     if (word === "--runtime") {

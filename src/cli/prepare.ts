@@ -1,11 +1,12 @@
 import { loadConfiguration, type Loaded } from "../config/load.ts";
-import { readMaterial, type ReadMaterial } from "../config/material.ts";
+import type { ReadMaterial } from "../config/material.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
 import type { Configuration, Material } from "../config/types.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { Authority } from "../server/auto_tls.ts";
+import { readMaterial } from "../server/read_material.ts";
 import type { ProxyServer } from "../server/types.ts";
 import { usage, type CommandLine } from "./arguments.ts";
 import { overlayFlags } from "./overlay.ts";
