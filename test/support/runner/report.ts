@@ -24,7 +24,7 @@ export class Report {
       skipped > 0 ? `${skipped} skipped`.padStart(11) : "".padStart(11),
       `${result.seconds.toFixed(1)} s`.padStart(8),
     ];
-    const name = `${result.runtime.padEnd(5)} ${result.name}`.padEnd(26);
+    const name = `${result.runtime.padEnd(5)} ${result.name}`.padEnd(36);
     console.log(`${failed > 0 ? "FAIL" : " ok "} ${name}${figures.join("")}`);
     if (failed === 0) return;
     console.log(indent(result.output.trimEnd() || "(it printed nothing)"));

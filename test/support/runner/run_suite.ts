@@ -68,11 +68,11 @@ function toolResult(name: string, outcome: Outcome): SuiteResult {
 }
 
 export async function runSuite(suite: Suite, timeoutMs: number): Promise<SuiteResult> {
-  const reportFile = join(WORK_DIRECTORY, `${suite.runtime}-${suite.folder}.xml`);
+  const reportFile = join(WORK_DIRECTORY, `${suite.runtime}-${suite.name.replaceAll("/", "-")}.xml`);
   const outcome = await runCommand(COMMANDS[suite.runtime](suite.files, reportFile), { timeoutMs });
   const cases = readCases(reportFile);
   const problem = findProblem(outcome, cases, timeoutMs);
-  return { runtime: suite.runtime, name: suite.folder, cases, seconds: outcome.seconds, problem, output: outcome.output };
+  return { runtime: suite.runtime, name: suite.name, cases, seconds: outcome.seconds, problem, output: outcome.output };
 }
 
 const COMMANDS: Record<RuntimeName, (files: readonly string[], reportFile: string) => string[]> = {

@@ -3,9 +3,11 @@ import { readdirSync } from "node:fs";
 export type RuntimeName = "bun" | "deno" | "node";
 export const RUNTIMES: readonly RuntimeName[] = ["bun", "deno", "node"];
 
-/** The test files of one folder on one runtime: what is run, bounded and reported together. */
+/** The test files of one folder on one runtime, or one of them: what is run, bounded and reported together. */
 export interface Suite {
   readonly runtime: RuntimeName;
+  /** The folder, and the file where each has its own suite. */
+  readonly name: string;
   /** The folder under test/. */
   readonly folder: string;
   readonly files: readonly string[];
@@ -16,6 +18,8 @@ export interface Suite {
 /** Folders whose tests look at the source or drive the built artefacts; on which runtime they themselves run says nothing. */
 const ONCE: ReadonlySet<string> = new Set(["e2e", "structure"]);
 const ALONE: ReadonlySet<string> = new Set(["e2e", "abuse"]);
+/** Folders in which each file is a suite, with a limit of its own: together they take minutes. */
+const BY_FILE: ReadonlySet<string> = new Set(["e2e"]);
 /** Folders whose tests drive what the build made, on every runtime. */
 const BUILT: ReadonlySet<string> = new Set(["library"]);
 
@@ -36,10 +40,15 @@ export function planSuites(files: readonly string[], runtimes: readonly RuntimeN
   const suites: Suite[] = [];
   for (const [folder, members] of folders) {
     for (const runtime of ONCE.has(folder) ? (["node"] as const) : runtimes) {
-      suites.push({ runtime, folder, files: members, alone: ALONE.has(folder) });
+      const parts = BY_FILE.has(folder) ? members.map((file) => [file]) : [members];
+      for (const part of parts) suites.push({ runtime, name: nameOf(folder, part), folder, files: part, alone: ALONE.has(folder) });
     }
   }
   return suites;
+}
+
+function nameOf(folder: string, [first = ""]: readonly string[]): string {
+  return BY_FILE.has(folder) ? first.replace(/^test\/|\.test\.ts$/g, "") : folder;
 }
 
 /** Whether the built artefacts must be there first. */
