@@ -102,7 +102,7 @@ test("any://: marks that come byte by byte are told apart all the same, and half
     if (bytes.length > 0) await client.send(Uint8Array.from(bytes));
     await client.expectEndWithoutData(2_000);
   }));
-  assert.ok(performance.now() - begin < 1_500);
+  assert.ok(performance.now() - begin < 3_000);
   assert.equal(rig.refusals("connect_timeout"), 5);
   // The same inside TLS: the handshake is done, and MQTT or HTTP does not come.
   const opens = rig.opens.length;

@@ -166,13 +166,13 @@ test("L6: a graceful stop ends arrivals in every stage at once, sessions in thei
 
   const begin = performance.now();
   const stopping = rig.proxy.stop();
-  await Promise.all(waiting.map((client, index) => client.expectEnd(500).catch((error: Error) => assert.fail(`${STAGES[index]?.[0]}: ${error.message}`))));
-  assert.ok(performance.now() - begin < 400, "arrivals are not waited for");
+  await Promise.all(waiting.map((client, index) => client.expectEnd(900).catch((error: Error) => assert.fail(`${STAGES[index]?.[0]}: ${error.message}`))));
+  assert.ok(performance.now() - begin < 900, "arrivals are not waited for");
   await five.client.expect(m.hex("e0 02 8b 00"));
   await five.client.expectEnd(1_000);
   await five.client.close();
   await stopping;
-  assert.ok(performance.now() - begin < 2_500);
+  assert.ok(performance.now() - begin < 4_000);
   await Promise.all([four.client, reading, dialing].map((client) => client.expectEnd(1_000)));
   // One was refused already, and is not counted twice.
   assert.ok(rig.refusals("shutting_down") - before >= STAGES.length - 1);
@@ -192,7 +192,7 @@ test("L6: stopNow ends all of them, and asking again does nothing", async (t) =>
   const waiting = await Promise.all(STAGES.map(([, reach]) => reach(rig)));
   const begin = performance.now();
   await Promise.all([rig.proxy.stopNow(), rig.proxy.stopNow(), rig.proxy.stop()]);
-  assert.ok(performance.now() - begin < 1_500);
-  await Promise.all(waiting.map((client) => client.expectEnd(500)));
+  assert.ok(performance.now() - begin < 3_000);
+  await Promise.all(waiting.map((client) => client.expectEnd(1_000)));
   await rig.settled();
 });

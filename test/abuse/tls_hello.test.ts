@@ -169,7 +169,7 @@ test("T2: silence, a half hello, one byte at a time and silence behind a hello: 
       waits.push((async () => {
         const client = await rig.knock(listener);
         if (bytes.length > 0) await client.send(bytes);
-        await client.expectEnd(2_000);
+        await client.expectEnd(4_000);
         await client.close();
       })());
     }
@@ -187,7 +187,7 @@ test("T2: silence, a half hello, one byte at a time and silence behind a hello: 
   for (; performance.now() - begin < 400; canaries++) await rig.canary();
   assert.ok(canaries > 1);
   await Promise.all(waits);
-  assert.ok(performance.now() - begin < 1_500);
+  assert.ok(performance.now() - begin < 3_000);
   assert.equal(rig.refusals("connect_timeout"), waits.length);
   assert.equal(rig.contacts.length, 0);
   await rig.canary();

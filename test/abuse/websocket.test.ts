@@ -237,7 +237,7 @@ test("W11: an upgrade that is never whole, or comes byte by byte, ends with hand
     })(),
   ]);
   await Promise.all(waits);
-  assert.ok(performance.now() - begin < 1_500);
+  assert.ok(performance.now() - begin < 3_000);
   assert.equal(rig.refusals("connect_timeout"), waits.length);
   assert.equal(rig.contacts.length, 0);
   // Told 404, and it does not close but talks on.
