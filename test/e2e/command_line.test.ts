@@ -134,7 +134,8 @@ onEachArtefact("check says what it found on standard error and ok on standard ou
 onEachArtefact("schema, version and help are data on standard output, exit code 0", {}, async (_t, artefact) => {
   const schema = await runToEnd([...artefact, "schema"]);
   assert.deepEqual([schema.code, schema.stderr], [0, ""]);
-  assert.deepEqual(Object.keys(JSON.parse(schema.stdout).properties).sort(), ["limits", "listeners", "log", "pools", "routes"]);
+  const sections = Object.keys(JSON.parse(schema.stdout).properties);
+  for (const section of ["limits", "listeners", "log", "pools", "routes"]) assert.ok(sections.includes(section), section);
   for (const word of ["version", "--version"]) {
     const version = await runToEnd([...artefact, word]);
     assert.deepEqual([version.code, version.stderr], [0, ""]);
