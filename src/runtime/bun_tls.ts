@@ -3,7 +3,7 @@ import type { X509Certificate } from "node:crypto";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { connectionHandlers } from "./bun_listener.ts";
 import { failed, secured } from "./handlers.ts";
-import { handshakeError, HUNG_UP, NO_CERTIFICATE, refusedCertificate } from "./handshake_error.ts";
+import { handshakeError, HUNG_UP, judged, NO_CERTIFICATE, refusedCertificate } from "./handshake_error.ts";
 import { materialProblem, materialReason, pemBlocks, protocolList, unusable } from "./tls_material.ts";
 import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext, TlsFacts } from "./types.ts";
 
@@ -19,7 +19,7 @@ const NOWHERE = "/dev/null/nobody";
 
 /**
  * Bun keeps one native context for equal options, and drops it, with the keys of its session tickets, when no socket has it any more.
- * `#anchor` is such a socket, closed before it was ever open.
+ * `anchor` is such a socket, closed before it was ever open.
  */
 class BunTlsContext implements TlsContext {
   readonly options: ServerTlsOptions;
@@ -91,6 +91,7 @@ class BunHandshake implements Handshake {
   #socket: BunSocket | undefined;
   #state: "shaking" | "settled" = "shaking";
   #fault: NetworkError | undefined;
+  #certificate: Uint8Array | undefined;
 
   constructor(plain: BunConnection, context: BunTlsContext, handler: SecureHandler) {
     this.#plain = plain;
@@ -126,9 +127,7 @@ class BunHandshake implements Handshake {
 
   onHandshake(socket: BunSocket, success: boolean, error: Error | null): void {
     if (this.#state === "settled") return;
-    const asked = this.#context.options.clientCertificates !== "none";
-    const certificate = asked ? (socket.getPeerX509Certificate() as X509Certificate | undefined)?.raw : undefined;
-    const reason = this.#refusal(socket, success, error, certificate);
+    const reason = success ? judged(() => this.#refusal(socket, error)) : handshakeError(error);
     if (reason !== undefined) {
       this.#fault = reason;
       socket.terminate();
@@ -137,15 +136,15 @@ class BunHandshake implements Handshake {
     this.#state = "settled";
     const connection = new BunConnection(socket, this.#plain);
     socket.data = connection;
-    secured(this.#handler, connection, factsOf(socket, certificate));
+    secured(this.#handler, connection, factsOf(socket, this.#certificate));
   }
 
-  /** `success` says only that there are keys: a certificate that was judged bad comes with an error beside it. */
-  #refusal(socket: BunSocket, success: boolean, error: Error | null, certificate: Uint8Array | undefined): NetworkError | undefined {
+  /** That there are keys says nothing of a certificate: one that was judged bad comes with an error beside it. */
+  #refusal(socket: BunSocket, error: Error | null): NetworkError | undefined {
     const { clientCertificates } = this.#context.options;
-    if (!success) return handshakeError(error);
-    if (clientCertificates === "none" || (clientCertificates === "request" && certificate === undefined)) return undefined;
-    if (certificate === undefined) return NO_CERTIFICATE;
+    if (clientCertificates === "none") return undefined;
+    this.#certificate = (socket.getPeerX509Certificate() as X509Certificate | undefined)?.raw;
+    if (this.#certificate === undefined) return clientCertificates === "require" ? NO_CERTIFICATE : undefined;
     return error === null ? undefined : refusedCertificate((error as { code?: unknown }).code, socket.getPeerCertificate(), "client");
   }
 

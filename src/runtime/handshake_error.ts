@@ -6,13 +6,21 @@ const ACTION = "TLS handshake";
 
 export const HUNG_UP: NetworkError = { code: "reset", message: `${ACTION}: the peer hung up` };
 export const NO_CERTIFICATE: NetworkError = { code: "tls", message: `${ACTION}: the client gave no certificate` };
-
 export const OTHER_SESSION: NetworkError = { code: "tls", message: `${ACTION}: the resumed session was begun under other authorities` };
 
 /** The error value for what a runtime threw or reported during a handshake. `host` is the name that the peer's certificate had to have. */
 export function handshakeError(thrown: unknown, host?: string): NetworkError {
   const error = networkError(ACTION, thrown, host);
   return error.code === "reset" ? HUNG_UP : error;
+}
+
+/** A judgement that the runtime throws at, over a certificate that nobody has thought of, is a refusal. */
+export function judged(judge: () => NetworkError | undefined): NetworkError | undefined {
+  try {
+    return judge();
+  } catch (thrown) {
+    return handshakeError(thrown);
+  }
 }
 
 /** The part of what the runtimes tell of a peer's certificate that is used here; absent when there is none. */
@@ -38,8 +46,13 @@ export function refusedCertificate(code: unknown, seen: SeenCertificate, side: k
     : valid_from !== undefined && Date.parse(valid_from) > now ? `the certificate is not valid yet, it will be from ${dayOf(valid_from)} on`
     : ext_key_usage !== undefined && !ext_key_usage.includes(PURPOSES[side]) ? certificateVerdict("INVALID_PURPOSE")
     : undefined;
-  const verdict = typeof code === "string" ? (certificateVerdict(code) ?? `the certificate was not accepted (${code.toLowerCase().replaceAll("_", " ")})`) : undefined;
-  return { code: "tls", message: `${ACTION}: ${reason ?? verdict ?? "the certificate was not accepted"}` };
+  return { code: "tls", message: `${ACTION}: ${reason ?? verdictOf(code)}` };
+}
+
+function verdictOf(code: unknown): string {
+  const refused = "the certificate was not accepted";
+  if (typeof code !== "string") return refused;
+  return certificateVerdict(code) ?? `${refused} (${code.toLowerCase().replaceAll("_", " ")})`;
 }
 
 function dayOf(date: string): string {

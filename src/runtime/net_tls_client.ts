@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { isAddress } from "./address.ts";
 import { failed, secured } from "./handlers.ts";
-import { handshakeError, HUNG_UP, refusedCertificate } from "./handshake_error.ts";
+import { handshakeError, HUNG_UP, judged, refusedCertificate } from "./handshake_error.ts";
 import { NetConnection } from "./net_connection.ts";
 import { certificateOf, factsOf } from "./net_tls.ts";
 import { clientContext } from "./net_trust.ts";
@@ -17,6 +17,7 @@ class ClientHandshake implements Handshake {
   readonly #options: ClientTlsOptions;
   readonly #handler: SecureHandler;
   #socket: TLSSocket | undefined;
+  #certificate: Uint8Array | undefined;
   #state: "shaking" | "settled" = "shaking";
 
   constructor(plain: NetConnection, options: ClientTlsOptions, handler: SecureHandler) {
@@ -58,19 +59,31 @@ class ClientHandshake implements Handshake {
     this.#socket?.destroy();
   }
 
-  /** The runtimes are told to go on whatever the certificate is, and are asked here: a refusal of theirs says nothing about it. */
   #done(socket: TLSSocket): void {
     if (this.#state === "settled") return;
-    const { insecure, serverName } = this.#options;
-    if (!insecure && !socket.authorized) {
-      this.#failed(refusalOf(socket, serverName));
+    const reason = this.#options.insecure ? undefined : judged(() => this.#refusal(socket));
+    if (reason !== undefined) {
+      this.#failed(reason);
       socket.destroy();
       return;
     }
     this.#state = "settled";
     const connection = new NetConnection(socket, this.#plain);
-    secured(this.#handler, connection, factsOf(socket, insecure ? undefined : certificateOf(socket)));
+    secured(this.#handler, connection, factsOf(socket, this.#certificate));
     connection.start();
+  }
+
+  /**
+   * The runtimes are told to go on whatever the certificate is, and are asked here: a refusal of theirs says nothing about it.
+   * `authorizationError` is the code of the check that failed (the types have it as an error), the name's after all others.
+   */
+  #refusal(socket: TLSSocket): NetworkError | undefined {
+    this.#certificate = certificateOf(socket);
+    if (socket.authorized) return undefined;
+    const code: unknown = socket.authorizationError;
+    const seen = socket.getPeerCertificate();
+    if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return handshakeError({ code, cert: seen }, this.#options.serverName);
+    return refusedCertificate(code, seen, "server");
   }
 
   #failed(error: NetworkError): void {
@@ -80,14 +93,6 @@ class ClientHandshake implements Handshake {
     const hint = error === HUNG_UP ? ": does it speak TLS?" : "";
     failed(this.#handler, { ...error, message: error.message + hint });
   }
-}
-
-/** `authorizationError` is the code of the check that failed (the types have it as an error), the name's after all others. */
-function refusalOf(socket: TLSSocket, serverName: string): NetworkError {
-  const code: unknown = socket.authorizationError;
-  const certificate = socket.getPeerCertificate();
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return handshakeError({ code, cert: certificate }, serverName);
-  return refusedCertificate(code, certificate, "server");
 }
 
 function optionsFor({ serverName, alpn }: ClientTlsOptions): ConnectionOptions {

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { isVerifiedHere } from "./deno_sessions.ts";
 import { failed, secured } from "./handlers.ts";
-import { handshakeError, HUNG_UP, NO_CERTIFICATE, OTHER_SESSION, refusedCertificate } from "./handshake_error.ts";
+import { handshakeError, HUNG_UP, judged, NO_CERTIFICATE, OTHER_SESSION, refusedCertificate } from "./handshake_error.ts";
 import { NetConnection } from "./net_connection.ts";
 import { authorityProblem, keyProblem } from "./net_material.ts";
 import { certificateOf, factsOf, onDeno, transportOf } from "./net_tls.ts";
@@ -74,6 +74,7 @@ class ServerHandshake implements Handshake {
   readonly #context: NetTlsContext;
   readonly #handler: SecureHandler;
   #transport: Socket | undefined;
+  #certificate: Uint8Array | undefined;
   #state: "shaking" | "settled" = "shaking";
 
   constructor(plain: NetConnection, context: NetTlsContext, handler: SecureHandler) {
@@ -114,8 +115,7 @@ class ServerHandshake implements Handshake {
 
   done(socket: TLSSocket): void {
     if (this.#state === "settled") return void socket.destroy();
-    const certificate = this.#asks ? certificateOf(socket) : undefined;
-    const reason = this.#refusal(socket, certificate);
+    const reason = judged(() => this.#refusal(socket));
     if (reason !== undefined) {
       this.failed(reason);
       socket.destroy();
@@ -124,22 +124,24 @@ class ServerHandshake implements Handshake {
     this.#state = "settled";
     socket.allowHalfOpen = true;
     const connection = new NetConnection(socket, this.#plain);
-    secured(this.#handler, connection, factsOf(socket, certificate));
+    secured(this.#handler, connection, factsOf(socket, this.#certificate));
     connection.start();
   }
 
   /** Only a certificate that is there can be good: Deno says "authorized" where there is none at all. */
-  #refusal(socket: TLSSocket, certificate: Uint8Array | undefined): NetworkError | undefined {
+  #refusal(socket: TLSSocket): NetworkError | undefined {
     const { clientCertificates, ca } = this.#context.options;
-    if (clientCertificates === "none" || (clientCertificates === "request" && certificate === undefined)) return undefined;
-    if (certificate === undefined) return NO_CERTIFICATE;
+    if (clientCertificates === "none") return undefined;
+    this.#certificate = certificateOf(socket);
+    if (this.#certificate === undefined) return clientCertificates === "require" ? NO_CERTIFICATE : undefined;
     if (!socket.authorized) return refusedCertificate(verdictOf(socket), socket.getPeerCertificate(), "client");
     return onDeno && !isVerifiedHere(ca!, socket) ? OTHER_SESSION : undefined;
   }
 
   /** The TLS server has refused, and destroyed the socket where it was for the certificate. */
   refused(error: Error, socket: TLSSocket): void {
-    const isRefused = this.#asks && Boolean(socket.authorizationError);
+    const asks = this.#context.options.clientCertificates !== "none";
+    const isRefused = asks && Boolean(socket.authorizationError);
     this.failed(isRefused ? refusedCertificate(verdictOf(socket), {}, "client") : handshakeError(error));
   }
 
@@ -147,10 +149,6 @@ class ServerHandshake implements Handshake {
     if (this.#state === "settled") return;
     this.#state = "settled";
     failed(this.#handler, reason);
-  }
-
-  get #asks(): boolean {
-    return this.#context.options.clientCertificates !== "none";
   }
 }
 

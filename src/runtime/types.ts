@@ -274,7 +274,10 @@ export interface Runtime {
    * begins with a ClientHello or a part of one. The connection is dead from here on: its handler hears nothing more, not even the close.
    */
   secureServer(connection: Connection, first: Uint8Array, context: TlsContext, handler: SecureHandler): Handshake;
-  /** Begins TLS as the client, on a connection that was dialed with `startsTls`; what was written before goes out first. It is dead like `secureServer`'s. */
+  /**
+   * Begins TLS as the client, on a connection that was dialed with `startsTls`; what was written before goes out first. The connection is
+   * dead from here on, as with `secureServer`.
+   */
   secureClient(connection: Connection, options: ClientTlsOptions, handler: SecureHandler): Handshake;
   /** Descriptors of cancelled dials that the kernel still holds until it gives up too; 0 where a cancelled dial frees its own at once. */
   readonly descriptorsDangling: number;

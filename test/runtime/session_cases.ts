@@ -99,6 +99,24 @@ export const sessionCases: readonly Case[] = [
       }),
   },
   {
+    name: "sessions: one that was begun with a bad certificate is worth nothing",
+    needs: "openssl",
+    run: (lab) =>
+      withSessions(async (visitor) => {
+        for (const [version, asks] of VERSIONS.flatMap((it) => [[it, "require"], [it, "request"]] as const)) {
+          const context = await contextOf(lab, asking(asks));
+          // It may be let go with a session all the same, since the refusal is ours and not the library's.
+          await withGate(lab, context, async (gate) => {
+            for (const device of ["expired", "server_only"]) {
+              for (let time = 1; time <= 3; time += 1) assert.equal((await visitor.visit(gate, { version, device })).served, false, device);
+              visitor.forget();
+            }
+            assert.equal(gate.facts.length, 0);
+          });
+        }
+      }),
+  },
+  {
     name: "sessions: a certificate that was revoked meanwhile does not come back by its session (crl)",
     needs: "openssl",
     run: (lab) =>
