@@ -126,7 +126,7 @@ function resolveCertificate(own: Pick<ParsedCertificate, "cert" | "key" | "names
 }
 
 function resolveWebSocket(entry: ParsedListener, path: KeyPath, name: string, accept: readonly Transport[], refuse: Refuse): Pick<ListenerConfig, "websocket"> {
-  if (!accept.some(isWebSocket) || entry.tls === "passthrough") {
+  if (!accept.some(isWebSocket) || (entry.tls === "passthrough" && !accept.includes("ws"))) {
     if (entry.websocket) refuse([...path, "websocket"], `listener "${name}" has websocket, but does not accept it`, "listen on ws://, wss:// or any://");
     return {};
   }

@@ -26,6 +26,8 @@ export class NetConnection implements Connection {
     end: () => this.#guard(() => this.#peerEnded()),
     error: (error: Error) => {
       this.#fault ??= networkError(this.#where(), error);
+      // TLS that met garbage after its handshake says so, and stays open: nobody would hear of its end.
+      this.#socket.destroy();
     },
     close: () => this.#closed(),
   };

@@ -319,10 +319,10 @@ export function arrive(entrance: Entrance, connection: Connection): void {
 
 /** What a trusted proxy tells of the TLS that it took off. */
 function toldTls({ authority, alpn, tls }: ProxyHeader): OriginTls | undefined {
-  if (tls === undefined) return undefined;
-  const commonName = tls.verified ? tls.clientCommonName : undefined;
+  if (tls === undefined && authority === undefined && alpn === undefined) return undefined;
+  const commonName = tls?.verified ? tls.clientCommonName : undefined;
   const certificate = commonName === undefined ? undefined : { commonName, names: { dns: [], email: [], uri: [], ip: [] }, fingerprint: undefined };
-  return { version: tls.version, serverName: authority, alpn, certificate };
+  return { version: tls?.version, serverName: authority, alpn, certificate };
 }
 
 const NOTHING = new Uint8Array(0);
