@@ -58,7 +58,7 @@ async function tryListener(runtime: Runtime, config: ListenerConfig, opened: Lis
   const options = listenOptions(config, runtime.system);
   if ("code" in options) return options;
   try {
-    opened.push(await runtime.listen(options, { admit: () => false, accept: () => {}, abandoned: () => {} }));
+    opened.push(await runtime.listen(options, { admit: () => false, accept: () => {} }));
     return undefined;
   } catch (error) {
     return error as NetworkError;

@@ -35,7 +35,7 @@ const native: Runtime = {
   system,
   listen: listenOnBun,
   connect: (options, handler) =>
-    options.tls === undefined && options.startsTls !== true ? dialOnBun(options, handler) : new TlsDial().start(options, handler),
+    options.startsTls ? new TlsDial().start(options, handler) : dialOnBun(options, handler),
   createTlsContext: createTlsContextOnBun,
   secureServer: secureServerOnBun,
   // Loaded by the dial.

@@ -2,9 +2,9 @@ import type { SocketHandler } from "bun";
 import { isAddress } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { lookUp } from "./bun_lookup.ts";
-import { abandoned, accept, admitted } from "./handlers.ts";
+import { accept, admitted } from "./handlers.ts";
 import { listenOn, type Place } from "./listen_on.ts";
-import type { AcceptHandler, Listener, ListenOptions, NetworkError } from "./types.ts";
+import type { AcceptHandler, Listener, ListenOptions } from "./types.ts";
 import { socketFiles } from "./unix_path_bun.ts";
 
 /** What every socket does once it has its connection; one object of functions for all of them. */
@@ -17,18 +17,14 @@ export const connectionHandlers = {
   error: (socket: BunSocket, error: Error) => socket.data?.onError(error),
 } satisfies SocketHandler<BunConnection>;
 
-/** Rejects with a NetworkError value. */
+/** Plain: TLS is begun on what was accepted. Rejects with a NetworkError value. */
 export async function listenOnBun(options: ListenOptions, handler: AcceptHandler): Promise<Listener> {
-  const handshakes = options.tls === undefined ? undefined : new Handshakes(options.handshakeTimeoutMs, handler);
-  const socket = handshakes?.handlers ?? plainHandlers(handler);
-  // TLS 1.2 is Bun's own minimum (a test holds it to that); the option for it is not documented.
-  const tls = options.tls && { cert: options.tls.cert, key: options.tls.key };
-  const listener = await listenOn(options, socketFiles, (place) => bind(place, { allowHalfOpen: true, ...(tls && { tls }), socket }));
+  const socket = handlersFor(handler);
+  const listener = await listenOn(options, socketFiles, (place) => bind(place, { allowHalfOpen: true, socket }));
   return {
     port: portOf(listener),
     async close() {
       listener.stop(false);
-      handshakes?.abandonAll({ code: "cancelled", message: "the listener was closed" });
     },
   };
 }
@@ -70,7 +66,7 @@ function letIn(handler: AcceptHandler, socket: BunSocket): boolean {
   return false;
 }
 
-function plainHandlers(handler: AcceptHandler): SocketHandler<BunConnection> {
+function handlersFor(handler: AcceptHandler): SocketHandler<BunConnection> {
   return {
     ...connectionHandlers,
     open(socket) {
@@ -79,82 +75,4 @@ function plainHandlers(handler: AcceptHandler): SocketHandler<BunConnection> {
       accept(handler, socket.data);
     },
   };
-}
-
-/**
- * The TLS handshakes that are under way on one listener. Bun has no deadline for them. They all have the same one, so
- * they stand here in the order in which they expire, and one timer, set for the first, serves all.
- */
-class Handshakes {
-  readonly handlers: SocketHandler<BunConnection>;
-  readonly #timeoutMs: number;
-  readonly #handler: AcceptHandler;
-  readonly #deadlines = new Map<BunConnection, number>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(timeoutMs: number, handler: AcceptHandler) {
-    this.#timeoutMs = timeoutMs;
-    this.#handler = handler;
-    this.handlers = {
-      ...connectionHandlers,
-      open: (socket) => this.#begin(socket),
-      handshake: (socket, success, error) => this.#finish(socket, success, error),
-      close: (socket, error) => this.#close(socket, error),
-    };
-  }
-
-  abandonAll(reason: NetworkError): void {
-    clearTimeout(this.#timer);
-    for (const connection of this.#deadlines.keys()) this.#abandon(connection, reason);
-  }
-
-  #begin(socket: BunSocket): void {
-    if (!letIn(this.#handler, socket)) return;
-    const connection = new BunConnection(socket);
-    socket.data = connection;
-    this.#deadlines.set(connection, performance.now() + this.#timeoutMs);
-    this.#timer ??= this.#expireIn(this.#timeoutMs);
-  }
-
-  #finish(socket: BunSocket, success: boolean, error: Error | null): void {
-    const connection = socket.data;
-    if (!success) {
-      // `close` follows, and tells.
-      if (error !== null) connection.onError(error);
-      return;
-    }
-    // `success` comes with an error as well, about the client certificate that nobody asked for.
-    if (this.#deadlines.delete(connection)) accept(this.#handler, connection);
-  }
-
-  #close(socket: BunSocket, error: Error | undefined): void {
-    const connection = socket.data;
-    if (connection === undefined) return;
-    if (this.#deadlines.has(connection)) this.#abandon(connection, connection.closeReason(error));
-    else connection.onClose(error);
-  }
-
-  #abandon(connection: BunConnection, reason: NetworkError): void {
-    this.#deadlines.delete(connection);
-    connection.discard();
-    abandoned(this.#handler, connection.remoteAddress, reason);
-  }
-
-  #expireIn(ms: number): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(() => this.#expire(), ms);
-    timer.unref();
-    return timer;
-  }
-
-  #expire(): void {
-    this.#timer = undefined;
-    const now = performance.now();
-    for (const [connection, deadline] of this.#deadlines) {
-      if (deadline > now) {
-        this.#timer = this.#expireIn(deadline - now);
-        return;
-      }
-      this.#abandon(connection, { code: "timeout", message: "the TLS handshake took too long" });
-    }
-  }
 }

@@ -11,7 +11,7 @@ import { failed, opened } from "./handlers.ts";
 import { runtime as net } from "./net.ts";
 import { networkError } from "./network_error.ts";
 import { system } from "./system_node.ts";
-import type { Dial, DialHandler, DialOptions, ListenOptions, Runtime } from "./types.ts";
+import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
 
 /** What is used of the `Deno` namespace. */
 const { Deno } = globalThis as unknown as {
@@ -62,23 +62,18 @@ class DenoDial implements Dial {
 }
 
 /**
- * Deno's own sockets for plain TCP. TLS goes over `node:tls`, because Deno's own has no TCP_NODELAY and no keep-alive on
- * accepted connections, no client certificates and no new certificate while it listens; towards a broker it cannot be told
- * to accept any certificate, and trusts the public authorities beside those that it is given.
+ * Deno's own sockets where TLS is not begun: its own cannot be, as a server, and has no client certificates; towards a broker it cannot
+ * be told to accept any certificate, and trusts the public authorities beside those that it is given.
  */
 export const runtime: Runtime = {
   name: "deno",
   version: process.versions["deno"] ?? "",
   capabilities: net.capabilities,
   system,
-  listen: (options, handler) => (usesTls(options) || options.descriptor !== undefined ? net.listen(options, handler) : listenOnDeno(options, handler)),
-  connect: (options, handler) => (usesTls(options) ? net.connect(options, handler) : new DenoDial(options, handler).start()),
+  listen: (options, handler) => (options.startsTls || options.descriptor !== undefined ? net.listen(options, handler) : listenOnDeno(options, handler)),
+  connect: (options, handler) => (options.startsTls ? net.connect(options, handler) : new DenoDial(options, handler).start()),
   createTlsContext: net.createTlsContext,
   secureServer: net.secureServer,
   secureClient: net.secureClient,
   descriptorsDangling: 0,
 };
-
-function usesTls({ tls, startsTls }: ListenOptions | DialOptions): boolean {
-  return tls !== undefined || startsTls === true;
-}

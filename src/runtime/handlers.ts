@@ -25,14 +25,6 @@ export function accept(handler: AcceptHandler, connection: Failing): void {
   }
 }
 
-export function abandoned(handler: AcceptHandler, remoteAddress: string, error: NetworkError): void {
-  try {
-    handler.abandoned(remoteAddress, error);
-  } catch (thrown) {
-    reportInternalError(thrown);
-  }
-}
-
 export function opened(handler: DialHandler, connection: Failing): void {
   try {
     handler.opened(connection);

@@ -1,14 +1,12 @@
 import { connect, type Socket } from "node:net";
 import process from "node:process";
-import { connect as connectTls } from "node:tls";
-import { isAddress, placeOf, UNIX_PEER } from "./address.ts";
+import { placeOf, UNIX_PEER } from "./address.ts";
 import { failed, opened } from "./handlers.ts";
 import { NetConnection } from "./net_connection.ts";
 import { listenOnNet } from "./net_listener.ts";
 import { onDeno } from "./net_tls.ts";
 import { secureClientOnNet } from "./net_tls_client.ts";
 import { createTlsContextOnNet, secureServerOnNet } from "./net_tls_server.ts";
-import { clientContext } from "./net_trust.ts";
 import { networkError } from "./network_error.ts";
 import { system } from "./system_node.ts";
 import type { Dial, DialHandler, DialOptions, Runtime } from "./types.ts";
@@ -46,19 +44,9 @@ class NetDial implements Dial {
   }
 
   #dial(): void {
-    const { host, port, path, tls } = this.#options;
+    const { host, port, path } = this.#options;
     const place = path === undefined ? { host, port, autoSelectFamily: true } : { path };
-    const common = { ...place, allowHalfOpen: true };
-    let socket: Socket;
-    if (tls === undefined) {
-      socket = connect({ ...common, noDelay: true }, () => this.#opened());
-    } else {
-      const secureContext = clientContext(tls.ca, undefined, undefined);
-      if ("code" in secureContext) throw secureContext;
-      const trust = { secureContext, rejectUnauthorized: !tls.insecure, minVersion: "TLSv1.2" } as const;
-      // An address is not a name: SNI must not carry it.
-      socket = connectTls({ ...common, ...trust, ...(!isAddress(host) && { servername: host }) }, () => this.#opened());
-    }
+    const socket = connect({ ...place, allowHalfOpen: true, noDelay: true }, () => this.#opened());
     this.#socket = socket;
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
@@ -68,7 +56,6 @@ class NetDial implements Dial {
     if (this.#state !== "dialing") return;
     this.#state = "settled";
     const socket = this.#socket!;
-    if (this.#options.tls !== undefined) socket.setNoDelay(true);
     const connection = new NetConnection(socket, this.#options.path === undefined ? undefined : UNIX_PEER);
     opened(this.#handler, connection);
     connection.start();
@@ -79,11 +66,7 @@ class NetDial implements Dial {
   #failed(thrown: unknown): void {
     if (this.#state !== "dialing") return;
     this.#state = "settled";
-    const { host, tls } = this.#options;
-    const error = networkError(`connect to ${placeOf(this.#options)}`, thrown, host);
-    // What does not speak TLS answers a handshake with a close.
-    const hint = tls !== undefined && error.code === "reset" ? " during the TLS handshake: does it speak TLS?" : "";
-    failed(this.#handler, { ...error, message: error.message + hint });
+    failed(this.#handler, networkError(`connect to ${placeOf(this.#options)}`, thrown));
   }
 }
 

@@ -5,7 +5,6 @@ import type { NetworkError, NetworkErrorCode } from "./types.ts";
 const KNOWN: Readonly<Record<string, readonly [NetworkErrorCode, string]>> = {
   ECONNREFUSED: ["refused", "connection refused"],
   ETIMEDOUT: ["timeout", "no answer in time"],
-  ERR_TLS_HANDSHAKE_TIMEOUT: ["timeout", "the TLS handshake took too long"],
   ENOTFOUND: ["name_not_found", "no such host name"],
   ENODATA: ["name_not_found", "the host name has no address"],
   EAI_NONAME: ["name_not_found", "no such host name"],
@@ -72,8 +71,6 @@ function classify(error: Thrown, host: string | undefined): readonly [NetworkErr
   if (verdict !== undefined) return ["tls", verdict];
   // Name lookups fail in Deno without any code.
   if (/failed to lookup address|name or service not known|^invalid host/i.test(message)) return KNOWN["ENOTFOUND"]!;
-  // So does a handshake that took too long.
-  if (/handshake timeout/i.test(message)) return KNOWN["ERR_TLS_HANDSHAKE_TIMEOUT"]!;
   if (/os error 97|EAFNOSUPPORT/.test(`${code} ${message}`)) return ["unreachable", "the machine does not have this address family"];
   if (isTls(code, message)) return ["tls", handshakeFailure(code, message) ?? `TLS failed (${brief(message)})`];
   return ["other", brief(message)];

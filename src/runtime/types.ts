@@ -14,7 +14,6 @@ export type NetworkErrorCode =
   | "address_in_use" // a listener cannot have its address
   | "denied" // the operating system said no (a low port, a sandbox)
   | "descriptors" // the process has no descriptor left
-  | "cancelled" // the owner called cancel(), or closed the listener during a handshake
   | "internal" // a handler of ours threw: a bug, and the message holds the stack
   | "other";
 
@@ -42,7 +41,7 @@ export interface ConnectionHandler {
   close(connection: Connection, error: NetworkError | undefined): void;
 }
 
-/** A byte stream in both directions: TCP, or TLS over TCP. */
+/** A byte stream in both directions: TCP or a unix socket, or TLS over one. */
 export interface Connection {
   /** Set by the owner inside `accept` or `opened`, before any event is delivered. */
   handler: ConnectionHandler;
@@ -67,19 +66,6 @@ export interface Connection {
   reset(): void;
   /** Turns on TCP keep-alive probes after so many idle milliseconds. */
   setKeepAlive(idleMs: number): void;
-}
-
-export interface ServerTls {
-  /** PEM text: certificate (with its chain) and private key. */
-  readonly cert: string;
-  readonly key: string;
-}
-
-export interface ClientTls {
-  /** PEM text of the authorities to trust; absent: the system's. */
-  readonly ca?: string;
-  /** Accept any certificate. */
-  readonly insecure: boolean;
 }
 
 /** One certificate of a server, and how it judges clients. PEM text throughout. */
@@ -154,25 +140,17 @@ export interface ListenOptions {
   readonly descriptor?: number;
   /** TLS may be begun on what is accepted (`secureServer`). */
   readonly startsTls?: boolean;
-  readonly tls?: ServerTls;
-  /** Milliseconds a TLS handshake may take. */
-  readonly handshakeTimeoutMs: number;
 }
 
 export interface AcceptHandler {
-  /**
-   * A TCP connection was accepted. False: it is closed at once and nothing more is heard of it. True: exactly one
-   * `accept` or `abandoned` follows (at once without TLS, after the handshake with it).
-   */
+  /** A connection came. False: it is closed at once and nothing more is heard of it. True: `accept` follows at once. */
   admit(): boolean;
   accept(connection: Connection): void;
-  /** A TLS handshake failed, was given up, or took too long. */
-  abandoned(remoteAddress: string, error: NetworkError): void;
 }
 
 export interface Listener {
   readonly port: number;
-  /** Stops accepting; connections that were accepted live on. */
+  /** Stops accepting; connections that were accepted live on, and handshakes on them go on. */
   close(): Promise<void>;
 }
 
@@ -183,11 +161,10 @@ export interface DialOptions {
   readonly path?: string;
   /** TLS may be begun on the connection (`secureClient`). */
   readonly startsTls?: boolean;
-  readonly tls?: ClientTls;
 }
 
 export interface DialHandler {
-  /** TCP is connected and, with TLS, the handshake done and the certificate verified. */
+  /** Connected; TLS may be begun now. */
   opened(connection: Connection): void;
   failed(error: NetworkError): void;
 }

@@ -13,7 +13,6 @@ export function listenOptions({ host, port, unixPath: path, unixMode: mode, syst
     ...(mode !== undefined && { mode }),
     ...(descriptor !== undefined && { descriptor }),
     startsTls: tls !== undefined && tls !== "passthrough",
-    handshakeTimeoutMs: 0,
   };
 }
 

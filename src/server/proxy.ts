@@ -158,7 +158,6 @@ class Server implements ProxyServer, EntranceOwner {
       const opened = await runtime.listen(options, {
         admit: () => this.#admit(),
         accept: (connection) => entrance.accepted(connection),
-        abandoned: () => {},
       });
       return { entrance, listener: opened };
     } catch (error) {

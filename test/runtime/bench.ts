@@ -2,7 +2,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { connect } from "node:tls";
 import type { AcceptHandler, Connection, ConnectionHandler, Handshake, NetworkError, SecureHandler, TlsContext, TlsFacts } from "../../src/runtime/types.ts";
 import { Watch } from "../support/watch.ts";
-import { DEADLINE_MS, End, type Lab, settle } from "./lab.ts";
+import { DEADLINE_MS, End, type Lab, settle, withoutTls } from "./lab.ts";
 import { contextOf } from "./secure_lab.ts";
 
 export async function openBench(lab: Lab): Promise<Bench> {
@@ -45,7 +45,7 @@ export class Bench implements AcceptHandler, SecureHandler {
   }
 
   async open(): Promise<void> {
-    const listener = await this.#lab.runtime.listen({ host: "127.0.0.1", port: 0, startsTls: true, handshakeTimeoutMs: 0 }, this);
+    const listener = await withoutTls(this.#lab).runtime.listen({ host: "127.0.0.1", port: 0, startsTls: true }, this);
     this.port = listener.port;
     this.#shut = () => listener.close();
   }
@@ -67,8 +67,6 @@ export class Bench implements AcceptHandler, SecureHandler {
   accept(connection: Connection): void {
     connection.handler = this.#plainHandler;
   }
-
-  abandoned(): void {}
 
   secured(connection: Connection, facts: TlsFacts): void {
     const end = new End().attach(connection);

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { type Case, connect, dial, Door, End, gone, type Lab, listen, opened, pattern, RawPeer, sendsRst, settle, trusted, withPair } from "./lab.ts";
+import { type Case, dial, Door, End, gone, type Lab, listen, opened, pattern, RawPeer, sendsRst, settle, withPair } from "./lab.ts";
 
 /** How connections end out of order; each is run plain and over TLS. */
 export const closeCases: readonly Case[] = [
@@ -167,7 +167,7 @@ export const closeCases: readonly Case[] = [
       const door = new Door();
       const listener = await listen(lab, door);
       const end = new End();
-      connect(lab, "127.0.0.1", listener.port, trusted, {
+      lab.runtime.connect({ host: "127.0.0.1", port: listener.port }, {
         opened(connection) {
           end.attach(connection);
           throw new Error("thrown in opened");

@@ -44,7 +44,7 @@ else {
     test(`descriptor: what is no listening socket is refused and named (${name})`, async () => {
       const file = openSync(fileURLToPath(import.meta.url), "r");
       for (const descriptor of [file, 987]) {
-        const error = await adapter.listen({ port: 0, descriptor, handshakeTimeoutMs: 0 }, { admit: () => false, accept() {}, abandoned() {} })
+        const error = await adapter.listen({ port: 0, descriptor }, { admit: () => false, accept() {} })
           .then(() => assert.fail("listening"), (thrown: NetworkError) => thrown);
         assert.equal(error.message, `listen on descriptor ${descriptor}: it is not a listening socket`);
       }
@@ -55,9 +55,8 @@ else {
 
 /** This very file in the part of the process that is started: echoes one connection, says who it was, and closes. */
 async function serve(name: keyof typeof adapters): Promise<void> {
-  const listener = await adapters[name].listen({ port: 0, descriptor: HANDED_OVER, handshakeTimeoutMs: 0 }, {
+  const listener = await adapters[name].listen({ port: 0, descriptor: HANDED_OVER }, {
     admit: () => true,
-    abandoned() {},
     accept(connection) {
       connection.handler = {
         data: (it, chunk) => void it.write(chunk),

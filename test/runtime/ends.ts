@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
-import type { AcceptHandler, Connection, ConnectionHandler, NetworkError } from "../../src/runtime/types.ts";
+import type { Connection, ConnectionHandler, NetworkError } from "../../src/runtime/types.ts";
 import { Watch } from "../support/watch.ts";
+import type { SecureAcceptHandler } from "./secure_door.ts";
 
 /** No case takes a second on an idle machine; this is for busy ones. */
 export const DEADLINE_MS = 10_000;
@@ -100,7 +101,7 @@ export class End implements ConnectionHandler {
 }
 
 /** What a listener did, and the ends it accepted. */
-export class Door implements AcceptHandler {
+export class Door implements SecureAcceptHandler {
   readonly ends: End[] = [];
   readonly abandonments: { readonly address: string; readonly error: NetworkError }[] = [];
   admissions = 0;

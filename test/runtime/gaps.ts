@@ -24,11 +24,6 @@ const denoTls: readonly Gap[] = [
     secure: true,
     reason: "node:tls of Deno loses a FIN that comes around a pause; the idle timeout has to end such a session",
   },
-  {
-    case: /^listen: (a key that|what is not PEM)/,
-    secure: true,
-    reason: "Deno looks at certificate and key at the first handshake; the check of the configuration finds it before",
-  },
   keyUpdates,
   { case: /\(crl\)$/, secure: true, reason: "Deno does not look at revocation lists, so they are refused" },
 ];

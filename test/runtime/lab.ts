@@ -1,20 +1,21 @@
 import { strict as assert } from "node:assert";
 import { readdirSync, readFileSync } from "node:fs";
-import type {
-  AcceptHandler, ClientTls, Connection, DialHandler, Listener, ListenOptions, NetworkError, Runtime, ServerTls, ServerTlsOptions,
-} from "../../src/runtime/types.ts";
+import type { AcceptHandler, Listener, ListenOptions, NetworkError, Runtime } from "../../src/runtime/types.ts";
 import { Door, End, pattern } from "./ends.ts";
-import { SecureDoor } from "./secure_door.ts";
 
 export * from "./ends.ts";
+export * from "./material.ts";
 
-/** Where the list is run: one adapter, plain or over TLS. */
+/** Where the list is run: one adapter, plain or with TLS begun on each connection. */
 export interface Lab {
   readonly runtime: Runtime;
+  /** Its connections are TLS ones. */
   readonly secure: boolean;
-  /** TLS is begun on a plain connection. */
-  readonly starts?: boolean;
+  /** The one without TLS, where `runtime` has it. */
+  readonly below?: Runtime;
 }
+
+export const withoutTls = ({ runtime, below = runtime }: Lab): Lab => ({ runtime: below, secure: false });
 
 /** Deno has no RST of ours, and neither has TLS: there the peer sees a plain close. */
 export const sendsRst = ({ runtime, secure }: Lab): boolean => runtime.name !== "deno" && !secure;
@@ -26,43 +27,15 @@ export interface Case {
   run(lab: Lab): Promise<void>;
 }
 
-const fixture = (name: string) => readFileSync(`test/fixtures/tls/${name}`, "utf8");
-export const certificate = (name: string): ServerTls => ({ cert: fixture(`${name}.pem`), key: fixture(`${name}.key`) });
-export const trusted: ClientTls = { ca: fixture("ca.pem"), insecure: false };
-
-export const serverOptions = (more: Partial<ServerTlsOptions> = {}): ServerTlsOptions =>
-  ({ ...certificate("server"), minVersion: "1.2", alpn: [], clientCertificates: "none", ...more });
-
-export async function listen(lab: Lab, door: AcceptHandler, more: Partial<ListenOptions> = {}): Promise<Listener> {
-  const tls = lab.secure ? { tls: certificate("server") } : {};
-  const options = { host: "127.0.0.1", port: 0, handshakeTimeoutMs: 5_000, ...tls, ...more };
-  if (!lab.secure || !lab.starts) return lab.runtime.listen(options, door);
-  const context = await lab.runtime.createTlsContext(serverOptions(options.tls));
-  if ("code" in context) throw context;
-  const { tls: _, ...plain } = options;
-  return lab.runtime.listen({ ...plain, startsTls: true }, new SecureDoor(lab.runtime, context, door, options.handshakeTimeoutMs));
-}
-
-/** As `Runtime.connect` does it; where TLS is begun by hand, with the handshake behind it. */
-export function connect(lab: Lab, host: string, port: number, tls: ClientTls, handler: DialHandler): { cancel(): void } {
-  if (!lab.secure || !lab.starts) return lab.runtime.connect({ host, port, ...(lab.secure && { tls }) }, handler);
-  let underWay: { cancel(): void } = lab.runtime.connect({ host, port, startsTls: true }, {
-    opened(connection: Connection) {
-      underWay = lab.runtime.secureClient(connection, { ...tls, serverName: host, alpn: [] }, {
-        secured: (secure) => handler.opened(secure),
-        failed: (error) => handler.failed({ ...error, message: `connect to ${host}:${port}: ${error.message}` }),
-      });
-    },
-    failed: (error) => handler.failed(error),
-  });
-  return { cancel: () => underWay.cancel() };
+export function listen(lab: Lab, door: AcceptHandler, more: Partial<ListenOptions> = {}): Promise<Listener> {
+  return lab.runtime.listen({ host: "127.0.0.1", port: 0, ...more }, door);
 }
 
 /** Dials and waits for the outcome: an open end, or the error. */
-export function dial(lab: Lab, port: number, end = new End(), host = "127.0.0.1", tls = trusted): Promise<End | NetworkError> {
+export function dial(lab: Lab, port: number, end = new End(), host = "127.0.0.1"): Promise<End | NetworkError> {
   return new Promise((resolve) => {
     let returned = false;
-    connect(lab, host, port, tls, {
+    lab.runtime.connect({ host, port }, {
       opened(connection) {
         assert.ok(returned, "opened inside connect");
         end.attach(connection);
@@ -124,8 +97,9 @@ export async function refused(outcome: Promise<End | NetworkError>): Promise<Net
 export async function settle(lab: Lab): Promise<void> {
   const door = new Door();
   door.onAccept = (end) => (end.onData = (chunk) => void end.connection.write(chunk));
-  const listener = await listen({ runtime: lab.runtime, secure: false }, door);
-  const client = await opened(dial({ runtime: lab.runtime, secure: false }, listener.port));
+  const plain = withoutTls(lab);
+  const listener = await listen(plain, door);
+  const client = await opened(dial(plain, listener.port));
   for (let trip = 1; trip <= 20; trip += 1) {
     client.connection.write(pattern(1));
     await client.until("the echo", (end) => end.received === trip);
@@ -145,7 +119,7 @@ export async function gone(end: End): Promise<void> {
 
 /** A port on which nobody listens any more. */
 export async function freePort(lab: Lab): Promise<number> {
-  const listener = await listen({ ...lab, secure: false }, new Door());
+  const listener = await listen(withoutTls(lab), new Door());
   await listener.close();
   return listener.port;
 }

@@ -12,7 +12,7 @@ export const leakCases: readonly Case[] = [
     name: `${CYCLES} connections of every ending give back their descriptors and their objects`,
     async run(lab) {
       const door = new Door();
-      const listener = await listen(lab, door, { handshakeTimeoutMs: 1000 });
+      const listener = await listen(lab, door);
       // The first ones load what is loaded once.
       await cycle(lab, door, listener.port, 0);
       door.ends.length = 0;

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from "
 import { createServer, type TlsOptions, type TLSSocket } from "node:tls";
 import type { ClientTlsOptions, Connection, Handshake, NetworkError, TlsFacts } from "../../src/runtime/types.ts";
 import { within } from "../support/deadline.ts";
-import { type Case, certificate, DEADLINE_MS, End, type Lab, pattern, settle, trusted } from "./lab.ts";
+import { type Case, certificate, DEADLINE_MS, End, type Lab, pattern, settle, trusted, withoutTls } from "./lab.ts";
 import { device, devicesFile, only, VERSIONS } from "./secure_lab.ts";
 
 const ours = (more: Partial<ClientTlsOptions> = {}): ClientTlsOptions =>
@@ -213,7 +213,7 @@ export const secureClientCases: readonly Case[] = [
       await withListener((socket) => socket.on("data", () => heard!()).on("end", () => socket.end()).on("close", () => gone!()), async (port) => {
         const never = () => assert.fail("called after cancel");
         const begun = new Promise<Handshake>((resolve) => {
-          lab.runtime.connect({ host: "127.0.0.1", port, startsTls: true }, {
+          withoutTls(lab).runtime.connect({ host: "127.0.0.1", port, startsTls: true }, {
             opened: (connection) => resolve(lab.runtime.secureClient(connection, ours(), { secured: never, failed: never })),
             failed: never,
           });
@@ -243,7 +243,7 @@ interface Wishes {
 function secure(lab: Lab, port: number, options: ClientTlsOptions, { before = () => {} }: Wishes = {}): Promise<Secured | NetworkError> {
   const stray = () => assert.fail("an event of a connection that is TLS's");
   const outcome = new Promise<Secured | NetworkError>((resolve) => {
-    lab.runtime.connect({ host: "127.0.0.1", port, startsTls: true }, {
+    withoutTls(lab).runtime.connect({ host: "127.0.0.1", port, startsTls: true }, {
       opened(connection) {
         connection.handler = { data: stray, drain: stray, end: stray, close: stray };
         before(connection);

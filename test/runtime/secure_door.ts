@@ -3,15 +3,20 @@ import type {
   AcceptHandler, Connection, ConnectionHandler, Handshake, NetworkError, Runtime, SecureHandler, TlsContext, TlsFacts,
 } from "../../src/runtime/types.ts";
 
+/** Whoever wants to know of handshakes that failed. */
+export interface SecureAcceptHandler extends AcceptHandler {
+  abandoned?(remoteAddress: string, error: NetworkError): void;
+}
+
 /** The layer above, as far as TLS needs one: reads the first bytes of each client itself, begins TLS with them, and keeps the deadline. */
 export class SecureDoor implements AcceptHandler {
   readonly facts: TlsFacts[] = [];
   readonly #runtime: Runtime;
   readonly #context: TlsContext;
-  readonly #inner: AcceptHandler;
+  readonly #inner: SecureAcceptHandler;
   readonly #timeoutMs: number;
 
-  constructor(runtime: Runtime, context: TlsContext, inner: AcceptHandler, timeoutMs: number) {
+  constructor(runtime: Runtime, context: TlsContext, inner: SecureAcceptHandler, timeoutMs: number) {
     this.#runtime = runtime;
     this.#context = context;
     this.#inner = inner;
@@ -28,12 +33,8 @@ export class SecureDoor implements AcceptHandler {
         this.facts.push(facts);
         this.#inner.accept(secure);
       },
-      failed: (error) => this.#inner.abandoned(connection.remoteAddress, error),
+      failed: (error) => this.#inner.abandoned?.(connection.remoteAddress, error),
     });
-  }
-
-  abandoned(address: string, error: NetworkError): void {
-    this.#inner.abandoned(address, error);
   }
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { Listener, NetworkError, ServerTlsOptions, TlsContext, TlsFacts } from "../../src/runtime/types.ts";
 import { within } from "../support/deadline.ts";
-import { DEADLINE_MS, Door, type Lab, serverOptions, trusted } from "./lab.ts";
+import { DEADLINE_MS, Door, type Lab, serverOptions, trusted, withoutTls } from "./lab.ts";
 import { SecureDoor } from "./secure_door.ts";
 
 /** A certificate of a client, with its key; `make_clients.sh` says what each is. */
@@ -45,7 +45,7 @@ export async function withGate(lab: Lab, server: Partial<ServerTlsOptions> | Tls
       door.abandoned(address, error);
     },
   }, DEADLINE_MS);
-  const listener: Listener = await lab.runtime.listen({ host: "127.0.0.1", port: 0, startsTls: true, handshakeTimeoutMs: 0 }, secure);
+  const listener: Listener = await withoutTls(lab).runtime.listen({ host: "127.0.0.1", port: 0, startsTls: true }, secure);
   try {
     await use({
       port: listener.port,

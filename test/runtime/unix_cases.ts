@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { NetworkError } from "../../src/runtime/types.ts";
-import { type Case, Door, End, type Lab, listen, opened, pattern, refused, trusted } from "./lab.ts";
+import { type Case, Door, End, type Lab, listen, opened, pattern, refused } from "./lab.ts";
 
 /** TLS begun by hand. */
 export const secureUnixCases: readonly Case[] = [
@@ -15,18 +15,7 @@ export const secureUnixCases: readonly Case[] = [
       inFolder(async (path) => {
         const door = new Door();
         const listener = await listen(lab, door, { path });
-        const end = new End();
-        const client = await opened(new Promise((resolve) => {
-          lab.runtime.connect({ host: "unused", port: 1, path, startsTls: true }, {
-            opened(connection) {
-              lab.runtime.secureClient(connection, { ...trusted, serverName: "localhost", alpn: [] }, {
-                secured: (secure) => resolve(end.attach(secure)),
-                failed: resolve,
-              });
-            },
-            failed: resolve,
-          });
-        }));
+        const client = await opened(dialPath(lab, path));
         const server = await door.accepted(0);
         for (const { connection } of [client, server]) assert.deepEqual([connection.remoteAddress, connection.remotePort], ["unix", 0]);
         client.connection.write(pattern(100_000));

@@ -50,10 +50,6 @@ class Doorkeeper implements AcceptHandler {
       socket.start(answer.rest);
     });
   }
-
-  abandoned(...reason: Parameters<AcceptHandler["abandoned"]>): void {
-    this.#handler.abandoned(...reason);
-  }
 }
 
 class UpgradingDial implements Dial, DialHandler {

@@ -15,7 +15,7 @@ const masked = (payload: string | Uint8Array, opcode = 2) => frame(payload, { ke
 /** A WebSocket server of ours on this runtime, and a peer of a bare socket that has sent `first`. */
 async function withRawClient(first: Uint8Array, use: (raw: RawClient, door: Door) => Promise<void>): Promise<void> {
   const door = new Door();
-  const listener: Listener = await overWebSocket(runtime).listen({ host: "127.0.0.1", port: 0, handshakeTimeoutMs: 5_000 }, door);
+  const listener: Listener = await overWebSocket(runtime).listen({ host: "127.0.0.1", port: 0 }, door);
   const raw = new RawClient(listener.port);
   try {
     raw.socket.write(first);

@@ -71,7 +71,7 @@ class Peer {
 describe("the ws package", { skip: ws === undefined ? "on Node, where ws is installed" : false }, () => {
   async function withServer(use: (address: string, door: Door) => Promise<void>): Promise<void> {
     const door = new Door();
-    const listener: Listener = await overWebSocket(runtime).listen({ host: "127.0.0.1", port: 0, handshakeTimeoutMs: 5_000 }, door);
+    const listener: Listener = await overWebSocket(runtime).listen({ host: "127.0.0.1", port: 0 }, door);
     try {
       await use(`ws://127.0.0.1:${listener.port}/mqtt`, door);
     } finally {
