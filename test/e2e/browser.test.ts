@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { startSite, type PageSite } from "../support/chromium.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
 import type { SluiceProcess, TestScope } from "../support/process.ts";
-import { onEachArtefact, startFront } from "./front.ts";
+import { linesAbout, onEachArtefact, startFront } from "./front.ts";
 
 /** MQTT.js in a real browser, through sluice to a mosquitto that knows nothing of WebSocket. */
 
@@ -89,7 +89,7 @@ onEachArtefact("MQTT.js in Chromium talks over ws:// and wss://, and pages from 
   const expected = calls.map(([, version, length]) => `page/${version} ${length} true`);
   assert.deepEqual(answers, [...expected.slice(0, -1), "refused"]);
 
-  const opened = sluice.log().filter((line) => line.event === "client.open");
+  const opened = await linesAbout(sluice, "client.open", calls.length - 1);
   const facts = opened.map((line) => [line["listener"], line["transport"], line["mqtt.version"], line["tls.version"], line["tls.alpn"]]);
   assert.deepEqual(facts, [
     ["plain", "ws", "3.1.1", undefined, undefined],

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
-import { until } from "../support/deadline.ts";
 import { needs, startMosquitto, type Mosquitto } from "../support/mosquitto.ts";
 import { ARTEFACTS, runToEnd, type LogLine, type TestScope } from "../support/process.ts";
 import { callSecurely } from "../support/s_client.ts";
-import { onEachArtefact, startFront, writeTemporary, type Front } from "./front.ts";
+import { linesAbout, onEachArtefact, startFront, writeTemporary, type Front } from "./front.ts";
 import { publish, received, subscribe } from "./mosquitto_clients.ts";
 
 const NEEDS = needs("mosquitto", "openssl");
@@ -98,13 +97,11 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
       const { sluice, port, broker } = await startDoor(t, artefact, how);
       const hasCrl = crlFor(artefact) !== "";
       const callers = [...ROGUES.filter(({ file }) => hasCrl || file !== "clients/revoked"), ...(how === "require" ? [NO_CERTIFICATE] : [])];
-      const refused = () => sluice.log().filter((line) => line.event === "client.reject");
       for (const [index, { who, file, why }] of callers.entries()) {
         const own = file === undefined ? [] : ["-cert", fixture(`${file}.pem`), "-key", fixture(`${file}.key`)];
         const answer = await callSecurely({ port, serverName: "localhost", words: [version, ...own] });
         assert.equal(answer.isConnected, false, `${who}\n${answer.transcript}`);
-        await until(() => refused().length > index, 5_000, `the line about ${who}`);
-        const line = refused()[index] as LogLine;
+        const line = (await linesAbout(sluice, "client.reject", index + 1))[index] as LogLine;
         assert.match(String(line["msg"]), artefact === ARTEFACTS.deno ? WHY_ON_DENO : why, who);
         assert.deepEqual([line["reason"], line["client.address"], line["level"]], ["handshake_failed", "127.0.0.1", "info"]);
       }
@@ -117,8 +114,8 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
       if (how === "require") return;
       const nobody = await callSecurely({ port, words: [version] });
       assert.equal(nobody.isConnected, true, nobody.transcript);
-      const unknown = sluice.log().filter((line) => line.event === "client.open").at(-1);
-      assert.equal(unknown?.["tls.client.common_name"], undefined);
+      const [, unknown] = await linesAbout(sluice, "client.open", 2);
+      assert.equal((unknown as LogLine)["tls.client.common_name"], undefined);
     });
   }
 }

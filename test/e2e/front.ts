@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
+import { until } from "../support/deadline.ts";
 import type { SkipOptions } from "../support/needs.ts";
-import { ARTEFACTS, startSluice, type SluiceProcess, type TestScope } from "../support/process.ts";
+import { ARTEFACTS, startSluice, type LogLine, type SluiceProcess, type TestScope } from "../support/process.ts";
 
 /**
  * One test for each artefact: the command line that starts it is handed in. `atOnce` is for tests that mostly wait: all three
@@ -46,6 +47,13 @@ export async function startFront(t: TestScope, artefact: readonly string[], opti
   const sluice = await startSluice(t, command, { mayEnd });
   const { port } = await sluice.waitForEvent("listener.start");
   return { sluice, port: port as number };
+}
+
+/** The lines about an event, as soon as there are so many. */
+export async function linesAbout(sluice: SluiceProcess, event: string, count: number): Promise<LogLine[]> {
+  const lines = (): LogLine[] => sluice.log().filter((line) => line.event === event);
+  await until(() => lines().length >= count, 10_000, `${count} lines about ${event}`);
+  return lines();
 }
 
 /** Writes files into a directory that is gone after the test; answers with their paths. */

@@ -4,7 +4,7 @@ import { authority, server } from "../transport/certificates/made.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
 import type { SluiceProcess, TestScope } from "../support/process.ts";
 import { callSecurely } from "../support/s_client.ts";
-import { onEachArtefact, startFront, writeTemporary } from "./front.ts";
+import { linesAbout, onEachArtefact, startFront, writeTemporary } from "./front.ts";
 
 const NEEDS = needs("mosquitto", "openssl");
 const clients = (name: string): string => resolve("test/fixtures/tls/clients", name);
@@ -55,7 +55,7 @@ for (const version of VERSIONS) {
         assert.deepEqual([again.isConnected, again.isResumed], [true, true], `${name}\n${again.transcript}`);
       }
     }
-    const opened = sluice.log().filter((line) => line.event === "client.open");
+    const opened = await linesAbout(sluice, "client.open", 6);
     assert.deepEqual(opened.map((line) => line["tls.server_name"]), [...Array(3).fill("open.example"), ...Array(3).fill("closed.example")]);
     assert.deepEqual(opened.map((line) => line["tls.client.common_name"]), [...Array(3).fill(undefined), ...Array(3).fill("good")]);
   });

@@ -4,7 +4,7 @@ import { authority, server } from "../transport/certificates/made.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
 import type { TestScope } from "../support/process.ts";
 import { callSecurely, type SecureAnswer } from "../support/s_client.ts";
-import { onEachArtefact, startFront, writeTemporary, type Front } from "./front.ts";
+import { linesAbout, onEachArtefact, startFront, writeTemporary, type Front } from "./front.ts";
 
 /** What OpenSSL's client gets from a listener: versions, protocols (ALPN), and the certificate for the name it asks for. */
 
@@ -44,7 +44,7 @@ for (const [minVersion, spoken] of [["1.2", ["TLSv1.2", "TLSv1.3"]], ["1.3", ["T
         assert.match(String(answer.alert), /protocol version|handshake failure/, answer.transcript); // the second is rustls' (Deno)
       }
     }
-    assert.equal(front.sluice.log().filter((line) => line.event === "client.reject").length, 4 - spoken.length);
+    assert.equal((await linesAbout(front.sluice, "client.reject", 4 - spoken.length)).length, 4 - spoken.length);
   });
 }
 
@@ -60,8 +60,9 @@ onEachArtefact("ALPN: the listener's order decides, who offers nothing is served
     await assertRefused(front, refused, /no common application protocol \(ALPN\)/);
     assert.match(String(refused.alert), /no application protocol|120/, refused.transcript);
   }
-  const opened = front.sluice.log().filter((line) => line.event === "client.open").map((line) => line["tls.alpn"]);
-  assert.deepEqual(opened, [...Object.values(agreed), ...Object.values(agreed)]);
+  const expected = [...Object.values(agreed), ...Object.values(agreed)];
+  const opened = await linesAbout(front.sluice, "client.open", expected.length);
+  assert.deepEqual(opened.map((line) => line["tls.alpn"]), expected);
 });
 
 onEachArtefact("the server name picks the certificate: an exact one before a wildcard, the first for all others", NEEDS, async (t, artefact) => {
