@@ -88,7 +88,7 @@ const ROGUES: readonly Caller[] = [
   { who: "one whose certificate was revoked", file: "clients/revoked", why: /the certificate was revoked/ },
 ];
 
-/** Deno tells little of why it refuses a certificate, and of one for another purpose the wrong thing. */
+/** Deno tells little of why it refuses a certificate. */
 const WHY_ON_DENO = /the certificate (was not accepted|comes from an unknown authority|has expired|is not valid yet)|the client gave no certificate/;
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
