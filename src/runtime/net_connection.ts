@@ -53,6 +53,7 @@ export class NetConnection implements Connection {
   }
 
   write(chunk: Uint8Array): boolean {
+    if (chunk.length === 0) return !this.#owesDrain; // after an empty chunk Deno's TLS sends nothing more
     if (this.#writing !== "open" || this.#socket.write(chunk)) return true;
     this.#owesDrain = true;
     return false;

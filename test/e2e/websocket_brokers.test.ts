@@ -5,7 +5,7 @@ import mqtt from "mqtt";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto, type Mosquitto, type MosquittoOptions } from "../support/mosquitto.ts";
-import { ARTEFACTS, type TestScope } from "../support/process.ts";
+import type { TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { SeededRandom } from "../support/seed.ts";
 import { onEachArtefact, startFront, type Front } from "./front.ts";
@@ -17,9 +17,6 @@ const fixture = (name: string): string => resolve("test/fixtures/tls", name);
 
 /** Longer than a frame with a length of two bytes. It takes a second: this broker writes 4 KiB each 50 ms over WebSocket, to anybody. */
 const LARGE = 70_000;
-
-/** MQTT.js sends the first byte of a packet in a frame of its own; it is held back, and nothing is what goes on meanwhile. */
-const DENO_EMPTY_WRITES = "node:tls of Deno 2.9.6 sends nothing more after an empty write";
 
 interface Way {
   readonly what: string;
@@ -61,7 +58,6 @@ ${tls === undefined ? "" : `tls = { ${tls} }`}
 
 for (const way of WAYS) {
   onEachArtefact(`${way.what}: MQTT.js with QoS 0, 1 and 2, 70 kB and nothing, byte for byte`, { ...NEEDS, atOnce: true }, async (t, artefact) => {
-    if (artefact === ARTEFACTS.deno && way.client === "wss") return t.skip(DENO_EMPTY_WRITES);
     const { sluice, port } = await startWay(t, artefact, way);
     const url = `${way.client}://localhost:${port}${way.client === "mqtt" ? "" : "/mqtt"}`;
     for (const protocolVersion of [4, 5] as const) {
