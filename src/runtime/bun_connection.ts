@@ -41,9 +41,12 @@ export class BunConnection implements Connection {
   constructor(socket: BunSocket, remote?: Peer) {
     this.owner = undefined;
     this.#socket = socket;
-    if (remote === undefined && socket.remoteAddress === undefined && socket.localPort === undefined) remote = UNIX_PEER;
-    this.remoteAddress = remote === undefined ? plainAddress(socket.remoteAddress ?? "") : remote.remoteAddress;
-    this.remotePort = remote === undefined ? socket.remotePort : remote.remotePort;
+    // Each asks the kernel, so none is asked twice.
+    const address = remote === undefined ? socket.remoteAddress : remote.remoteAddress;
+    const isUnix = address === undefined && socket.localPort === undefined;
+    const peer = isUnix ? UNIX_PEER : remote;
+    this.remoteAddress = peer === undefined ? plainAddress(address ?? "") : peer.remoteAddress;
+    this.remotePort = peer === undefined ? socket.remotePort : peer.remotePort;
     this.#waiting = undefined;
     this.#held = undefined;
     this.#fault = undefined;

@@ -5,7 +5,7 @@ import type { Log } from "../observe/log.ts";
 import type { System } from "../runtime/types.ts";
 import type { CertificateStore } from "./certificate_store.ts";
 import type { Gate } from "./gate.ts";
-import { stampOf } from "./file_stamps.ts";
+import { FileStamps } from "./file_stamps.ts";
 
 /** How often the files are looked at, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
@@ -16,6 +16,7 @@ interface Watched {
   readonly system: System;
   readonly log: Log;
   readonly stores: readonly CertificateStore[];
+  /** Those that name files. */
   readonly pools: readonly PoolConfig[];
   /** By pool name: what is read anew is put here. */
   readonly materials: Map<string, PoolMaterial>;
@@ -31,13 +32,12 @@ interface Watched {
  */
 export class FileWatch {
   readonly #watched: Watched;
-  readonly #stamps = new Map<PoolConfig, string>();
+  readonly #stamps: FileStamps<PoolConfig>;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
 
   constructor(watched: Watched) {
-    const pools = watched.pools.filter(({ tls }) => filesOf(tls).length > 0);
-    this.#watched = { ...watched, pools };
-    if (watched.stores.length + pools.length === 0 && watched.gate === undefined) return;
+    this.#watched = watched;
+    this.#stamps = new FileStamps(watched.system);
     void this.#look();
     this.#every(LOOK_EVERY_MS, () => this.#look());
     const { renew } = watched;
@@ -62,10 +62,7 @@ export class FileWatch {
 
   async #lookAtPool(pool: PoolConfig): Promise<void> {
     const { system, log, materials } = this.#watched;
-    const stamp = await stampOf(system, filesOf(pool.tls));
-    const before = this.#stamps.get(pool);
-    this.#stamps.set(pool, stamp);
-    if (before === undefined || before === stamp) return;
+    if (!(await this.#stamps.haveChanged(pool, filesOf(pool.tls)))) return;
     const material = await readPoolTlsAgain(pool, system);
     if ("problems" in material) {
       log.error(EVENTS.certificateRefused, `what changed on disk is not used, the old contents stay: ${material.problems[0]?.reason}`, { pool: pool.name });

@@ -15,7 +15,7 @@ import type { System } from "../runtime/types.ts";
 import type { Session } from "../session/session.ts";
 import { createAuthenticator, type CheckFault } from "./authenticators.ts";
 import { Expiries } from "./expiries.ts";
-import { stampOf } from "./file_stamps.ts";
+import { FileStamps } from "./file_stamps.ts";
 import { logBan } from "./session_log.ts";
 
 export interface GateOptions {
@@ -36,13 +36,14 @@ export class Gate {
   readonly #authenticators: Authenticator[];
   readonly #bans: Bans | undefined;
   readonly #expiries: Expiries;
-  /** Of the files, by the number of their check. */
-  readonly #stamps = new Map<number, string>();
+  /** By the number of the check. */
+  readonly #stamps: FileStamps<number>;
   #authenticate: Authenticate;
 
   private constructor(options: GateOptions, authenticators: Authenticator[]) {
     this.#options = options;
     this.#authenticators = authenticators;
+    this.#stamps = new FileStamps(options.system);
     this.#bans = bansOf(options.config);
     this.#expiries = new Expiries(options.wheel, options.system);
     this.#authenticate = this.#chain();
@@ -100,14 +101,9 @@ export class Gate {
 
   /** Files that changed make authenticators of their own; one that cannot be used changes nothing. */
   async look(): Promise<void> {
-    const { config, system } = this.#options;
-    for (const [index, check] of config.checks.entries()) {
+    for (const [index, check] of this.#options.config.checks.entries()) {
       const file = fileOfCheck(check)?.file;
-      if (file === undefined) continue;
-      const stamp = await stampOf(system, [file]);
-      const before = this.#stamps.get(index);
-      this.#stamps.set(index, stamp);
-      if (before !== undefined && before !== stamp) await this.#readAgain(index, file);
+      if (file !== undefined && (await this.#stamps.haveChanged(index, [file]))) await this.#readAgain(index, file);
     }
   }
 

@@ -6,7 +6,7 @@ import * as m from "../support/mqtt_bytes.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { certificateIn, clearHello, takeFlight } from "./clear_hello.ts";
 import { startRig } from "./rig.ts";
-import { temporaryFolder } from "./temporary_folder.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const FILES = "test/fixtures/tls";
 

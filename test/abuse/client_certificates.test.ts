@@ -12,7 +12,7 @@ import { authority, client as makeClient } from "../transport/certificates/made.
 import { frame } from "../transport/websocket/frames.ts";
 import { request } from "../transport/websocket/heads.ts";
 import { type Rig, startRig } from "./rig.ts";
-import { temporaryFolder } from "./temporary_folder.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const FILES = "test/fixtures/tls";
 const read = (name: string) => readFileSync(`${FILES}/${name}`, "utf8");

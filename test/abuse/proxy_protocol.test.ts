@@ -11,7 +11,7 @@ import { frame } from "../transport/websocket/frames.ts";
 import { request } from "../transport/websocket/heads.ts";
 import { Relay } from "./relay.ts";
 import { type Rig, type RigOptions, startRig } from "./rig.ts";
-import { temporaryFolder } from "./temporary_folder.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const PAIR = { cert: "test/fixtures/tls/server.pem", key: "test/fixtures/tls/server.key" };
 const HERE = ["127.0.0.0/8"];

@@ -3,10 +3,9 @@ import { test } from "node:test";
 import { pause, until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { chooseSeed, seeded } from "../support/seed.ts";
-import { someStream } from "./mutate.ts";
 import { answer, hexOf } from "./recording_broker.ts";
 import { startRig } from "./rig.ts";
-import { eachOf, speak } from "./speak.ts";
+import { speakMutated } from "./speak_mutated.ts";
 import { objectionTo } from "./stream_judge.ts";
 
 const startsWith = (whole: Uint8Array, part: Uint8Array): boolean => part.length <= whole.length && part.every((byte, index) => byte === whole[index]);
@@ -30,20 +29,13 @@ for (const [name, seed] of [["a fixed seed", 1_883], ["another", 8_883], ["a fre
     await seeded(async (random) => {
       for (let batch = 0; batch < 20; batch++) {
         const before = rig.broker.connections.length;
-        const jobs = Array.from({ length: 50 }, () => ({ stream: someStream(random), cuts: random.chance(0.5) ? [] : random.cuts(60, 5) }));
-        await eachOf(jobs, 16, async ({ stream, cuts }) => {
-          const client = await rig.open();
-          await speak(client, stream, { cutAt: cuts.filter((cut) => cut < stream.length) });
-          client.end();
-          await client.expectEnd(3_000).catch((error: Error) => assert.fail(`${hexOf(stream)}: ${error.message}`));
-          await client.close();
-        });
+        const streams = await speakMutated(rig, random, 50);
         await rig.canary();
         const seen = rig.broker.connections.slice(before, -1);
         await until(() => seen.every((contact) => contact.isClosed), 3_000, "the brokers' connections to close");
         for (const { received } of seen) {
           assert.equal(objectionTo(received), undefined, `the broker received ${hexOf(received)}`);
-          assert.ok(jobs.some(({ stream }) => startsWith(stream, received)), `nobody said ${hexOf(received)}`);
+          assert.ok(streams.some((stream) => startsWith(stream, received)), `nobody said ${hexOf(received)}`);
         }
       }
     }, seed);

@@ -8,7 +8,7 @@ import type { TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { Relay } from "./relay.ts";
 import { type Rig, startRig } from "./rig.ts";
-import { temporaryFolder } from "./temporary_folder.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 
 const FILES = "test/fixtures/tls";
 const SERVER = { cert: `${FILES}/server.pem`, key: `${FILES}/server.key` };

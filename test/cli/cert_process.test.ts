@@ -1,35 +1,18 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { runtime } from "#runtime";
 import { startMosquitto } from "../support/mosquitto.ts";
 import { needs } from "../support/needs.ts";
 import { runToEnd, type TestScope } from "../support/process.ts";
-
-function folderFor(t: TestScope): string {
-  const folder = mkdtempSync(join(tmpdir(), "sluice-cert-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** The program as this runtime starts it; for Node, which reads no TypeScript, in one file as the build makes it. */
-async function programFor(t: TestScope): Promise<string[]> {
-  const main = resolve("src/main.ts");
-  if (runtime.name === "bun") return [process.execPath, main];
-  if (runtime.name === "deno") return [process.execPath, "run", "-A", "--no-check", main];
-  const file = join(folderFor(t), "sluice.mjs");
-  const built = await runToEnd([resolve("node_modules/.bin/bun"), "build", main, "--target=node", "--format=esm", "--conditions=node", `--outfile=${file}`], { timeoutMs: 60_000 });
-  assert.equal(built.code, 0, built.stderr);
-  return [process.execPath, file];
-}
+import { temporaryFolder } from "../support/temporary_folder.ts";
+import { programFor } from "./program.ts";
 
 /** Runs `sluice cert ...` in a directory that holds its state too. */
 async function begin(t: TestScope) {
   const program = await programFor(t);
-  const cwd = folderFor(t);
+  const cwd = temporaryFolder(t);
   const env = { STATE_DIRECTORY: join(cwd, "state"), NO_COLOR: "1" };
   return { cwd, cert: (...words: string[]) => runToEnd([...program, "cert", ...words], { cwd, env, timeoutMs: 60_000 }) };
 }

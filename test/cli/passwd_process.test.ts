@@ -1,38 +1,21 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { runtime } from "#runtime";
 import { createPasswordAuthenticator } from "../../src/policy/authentication/password_authenticator.ts";
 import { parsePasswordFile } from "../../src/policy/authentication/password_file.ts";
 import { Child } from "../support/child.ts";
 import { startMosquitto } from "../support/mosquitto.ts";
 import { needs } from "../support/needs.ts";
 import { runToEnd, type TestScope } from "../support/process.ts";
-
-function folderFor(t: TestScope): string {
-  const folder = mkdtempSync(join(tmpdir(), "sluice-passwd-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** The program as this runtime starts it; for Node, which reads no TypeScript, in one file as the build makes it. */
-async function programFor(t: TestScope): Promise<string[]> {
-  const main = resolve("src/main.ts");
-  if (runtime.name === "bun") return [process.execPath, main];
-  if (runtime.name === "deno") return [process.execPath, "run", "-A", "--no-check", main];
-  const file = join(folderFor(t), "sluice.mjs");
-  const built = await runToEnd([resolve("node_modules/.bin/bun"), "build", main, "--target=node", "--format=esm", "--conditions=node", `--outfile=${file}`], { timeoutMs: 60_000 });
-  assert.equal(built.code, 0, built.stderr);
-  return [process.execPath, file];
-}
+import { temporaryFolder } from "../support/temporary_folder.ts";
+import { programFor } from "./program.ts";
 
 /** `sluice passwd` with a password in its standard input, and a file to write. */
 async function begin(t: TestScope) {
   const program = await programFor(t);
-  const file = join(folderFor(t), "passwords");
+  const file = join(temporaryFolder(t), "passwords");
   return {
     program,
     file,

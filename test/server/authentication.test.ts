@@ -10,7 +10,7 @@ import { hashPassword } from "../../src/policy/authentication/hash_password.ts";
 import { passwordHashText } from "../../src/policy/authentication/password_hash.ts";
 import { type BrokerConnection, hexOf } from "../abuse/recording_broker.ts";
 import { startRig, type Rig } from "../abuse/rig.ts";
-import { temporaryFolder } from "../abuse/temporary_folder.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 import { isSilent, says, Service, type Answer } from "../policy/authentication/service.ts";
 import { Signer, unsignedToken } from "../policy/authentication/tokens.ts";
 import { until } from "../support/deadline.ts";

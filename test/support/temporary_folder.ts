@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestScope } from "../support/process.ts";
+import type { TestScope } from "./process.ts";
 
 /** Gone with the test. */
 export function temporaryFolder(scope: TestScope): string {
