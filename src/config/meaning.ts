@@ -38,6 +38,10 @@ function resolveLimits(input: ParsedInput["limits"], refuse: Refuse): Limits {
     const reason = `limits.connect_size_max is ${input.connect_size_max} bytes: expected no more than limits.packet_size_max`;
     refuse(["limits", "connect_size_max"], `${reason}, which is ${packetSizeMax}`);
   }
+  const { keep_alive_max: keepAliveMaxMs } = input;
+  if (keepAliveMaxMs !== undefined && (keepAliveMaxMs % 1_000 !== 0 || keepAliveMaxMs > 65_535_000)) {
+    refuse(["limits", "keep_alive_max"], "cannot use limits.keep_alive_max: expected whole seconds, at most \"65535s\"");
+  }
   return {
     connectionsMax: input.connections_max,
     connectTimeoutMs: input.connect_timeout,
@@ -49,6 +53,11 @@ function resolveLimits(input: ParsedInput["limits"], refuse: Refuse): Limits {
     bufferSizeMax: input.buffer_size_max,
     stallTimeoutMs: input.stall_timeout,
     drainTimeoutMs: input.drain_timeout,
+    ...(input.connections_per_address_max !== undefined && { connectionsPerAddressMax: input.connections_per_address_max }),
+    ...(input.connections_per_username_max !== undefined && { connectionsPerUsernameMax: input.connections_per_username_max }),
+    ...(input.connect_rate_per_address && { connectRatePerAddress: input.connect_rate_per_address }),
+    ...(keepAliveMaxMs !== undefined && { keepAliveMaxSeconds: keepAliveMaxMs / 1_000 }),
+    ...(input.session_length_max !== undefined && { sessionLengthMaxMs: input.session_length_max }),
   };
 }
 

@@ -44,6 +44,8 @@ export function resolveListener(entry: ParsedListener, path: KeyPath, pool: stri
     tls: resolveTls(entry, path, name, accept, refuse),
     ...resolveWebSocket(entry, path, name, accept, refuse),
     ...resolveProxyProtocol(entry, path, refuse),
+    ...(entry.connections_max !== undefined && { connectionsMax: entry.connections_max }),
+    ...(entry.connect_rate && { connectRate: entry.connect_rate }),
     pool,
   };
 }

@@ -2,7 +2,7 @@ import { placeOf, type Address } from "./address.ts";
 import type { Refuse } from "./meaning_route.ts";
 import { pathText, type KeyPath } from "./problem.ts";
 import type { ParsedInput } from "./schema.ts";
-import type { BrokerConfig, HealthConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
+import type { BrokerConfig, ConnectTexts, HealthConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
 
 type ParsedPool = ParsedInput["pools"][string];
 
@@ -48,13 +48,39 @@ function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Part
   if (failOver === "all" && health?.probe !== "mqtt") {
     refuse([...path, "fail_over"], `${pathText([...path, "fail_over"])} = "all" needs to know which brokers answer MQTT: expected health with probe = "mqtt"`, `add [${pathText([...path, "health"])}] with probe = "mqtt"`);
   }
+  const { clear_sessions: clearSessions, take_over: takeOver, redirects, waiting, rebalance } = input;
+  if (clearSessions && affinity !== "session") {
+    refuse([...path, "clear_sessions"], `${pathText([...path, "clear_sessions"])} has no effect without affinity = "session"`, 'add affinity = "session"');
+  }
+  // A single broker sees to it itself, and sends nobody to another one of this pool.
+  const hasSeveral = input.brokers.length > 1;
   return {
+    ...(clearSessions && { clearSessions }),
+    ...(takeOver && hasSeveral && { takeOver }),
+    ...(redirects === "follow" && hasSeveral && { redirects }),
+    ...(waiting && { waiting: { clientsMax: waiting.clients_max, timeoutMs: waiting.timeout } }),
+    ...(rebalance && { rebalance }),
+    ...(input.connect && { connect: resolveConnect(input.connect, [...path, "connect"], refuse) }),
     ...(loadMax !== undefined && { loadMax }),
     ...(slowStartMs !== undefined && { slowStartMs }),
     ...(failOver === "all" && { failOver, returnAfterMs }),
     ...(affinity === "session" && { affinity }),
     ...(health && { health: resolveHealth(health, [...path, "health"], refuse) }),
     evictWithinMs: input.evict_within,
+  };
+}
+
+/** What the templates mean is judged where they are parsed. */
+function resolveConnect(input: NonNullable<ParsedPool["connect"]>, path: KeyPath, refuse: Refuse): ConnectTexts {
+  const { client_id: clientId, username, password, session_expiry_max: expiryMs, will_topic_prefix: willTopicPrefix, user_properties: properties } = input;
+  if (Object.values(input).every((value) => value === undefined)) refuse(path, `${pathText(path)} is empty: expected something to change`);
+  return {
+    clientId,
+    username: username === false ? null : username,
+    password: password === false ? null : password,
+    sessionExpiryMaxSeconds: expiryMs === undefined ? undefined : Math.floor(expiryMs / 1_000),
+    willTopicPrefix,
+    userProperties: properties && Object.entries(properties),
   };
 }
 
@@ -132,9 +158,12 @@ function checkPasswordFile({ username, password }: Pick<Address, "username" | "p
   else if (password !== undefined) refuse(at, `${pathText(at)} is given beside a password in the URL: expected one of the two`);
 }
 
+/** What a broker has that is only a URL. */
+const PLAIN_BROKER = { weight: 1, password_file: undefined, backup: false, connections_max: undefined, connect_rate: undefined, state: "ready" } as const;
+
 function resolveBroker(entry: ParsedPool["brokers"][number], path: KeyPath, refuse: Refuse): BrokerConfig {
   const address: Address = "url" in entry ? entry.url : entry;
-  const { weight, password_file: passwordFile, backup, connections_max: sessionsMax } = "url" in entry ? entry : { weight: 1, password_file: undefined, backup: false, connections_max: undefined };
+  const { weight, password_file: passwordFile, backup, connections_max: sessionsMax, connect_rate: connectRate, state } = "url" in entry ? entry : PLAIN_BROKER;
   if (passwordFile !== undefined) checkPasswordFile(address, [...path, "password_file"], "mqtt://user@host", refuse);
   const { host = "", port, unixPath, username, password } = address;
   const isWebSocket = address.scheme === "ws" || address.scheme === "wss";
@@ -152,6 +181,8 @@ function resolveBroker(entry: ParsedPool["brokers"][number], path: KeyPath, refu
     weight,
     ...(backup && { backup }),
     ...(sessionsMax !== undefined && { sessionsMax }),
+    ...(connectRate && { connectRate }),
+    ...(state !== "ready" && { state }),
     passwordFile,
   };
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { authentication } from "./schema_authentication.ts";
-import { address, choice, duration, section, size, text, texts, whole, wholeValue } from "./schema_values.ts";
+import { connect } from "./schema_connect.ts";
+import { address, choice, duration, durationValue, rateValue, section, size, text, texts, whole, wholeValue } from "./schema_values.ts";
 
 /*
  * The one description of the TOML file: types, defaults, checks, `sluice schema` and the documentation of every key come from
@@ -24,6 +25,11 @@ const limits = v.strictObject({
   buffer_size_max: size("64KiB", "Early bytes", "What a client may send between CONNECT and CONNACK before sluice stops reading it"),
   stall_timeout: duration("60s", "Stall timeout", "How long a peer may take no bytes while some wait for it"),
   drain_timeout: duration("10s", "Drain timeout", "How long sessions may go on after a stop was asked for"),
+  connections_per_address_max: v.optional(wholeValue(1, 1_000_000, "Connections of an address", "Clients at once from one address, or from one /64 of IPv6; more are refused (CONNACK 3 or 0x97); default: no limit")),
+  connections_per_username_max: v.optional(wholeValue(1, 1_000_000, "Connections of a user", "Clients at once with one user name; more are refused (CONNACK 3 or 0x97); default: no limit")),
+  connect_rate_per_address: v.optional(rateValue("CONNECT rate of an address", "How many CONNECTs one address, or one /64 of IPv6, may send in a time, such as 10/s; more are refused (CONNACK 3 or 0x9F); default: no limit")),
+  keep_alive_max: v.optional(durationValue("Keep-alive", "The longest keep-alive, at most 65535 s. A client of MQTT 5 that asks for more, or for none, is told this one; one of 3.x is refused (CONNACK 5); default: no limit")),
+  session_length_max: v.optional(durationValue("Session length", "How long a session may last; at up to a tenth less its client is told to come again (MQTT 5: DISCONNECT 0x98); default: no limit", { hoursMax: 8_760 })),
 }, "a table");
 
 const CLIENT_CERTIFICATES = ["none", "request", "require"] as const;
@@ -61,6 +67,8 @@ const listener = v.strictObject({
   name: v.optional(text("Name", "What logs call it; default: its URL")),
   listen: address("listener", "Address", "mqtt, mqtts, ws, wss or any://host:port; any tells them apart by the first bytes; without a host: every address; default ports: 1883, 8883, 80, 443, 8883; ws and wss with a path, default /mqtt; unix:///path or wss+unix:///path for a unix socket; systemd://name for a socket that systemd hands over"),
   pool: v.optional(text("Pool", 'The pool that its clients go to; default: "default", or the only pool')),
+  connections_max: v.optional(wholeValue(1, 1_000_000, "Connections", "Clients at once at this listener; more are refused (CONNACK 3 or 0x97); default: only limits.connections_max counts")),
+  connect_rate: v.optional(rateValue("CONNECT rate", "How many clients are let in in a time, such as 100/s; more are refused (CONNACK 3 or 0x9F), so that they come again later; default: no limit")),
   mode: v.optional(v.pipe(v.string("text in quotes"), v.regex(/^0?[0-7]{3}$/, 'a mode in octal, such as "0660"'), v.title("Mode"), v.description("Who may connect to a unix socket: the mode of its file"))),
   accept: v.optional(section(v.pipe(v.array(v.picklist(["mqtt", "mqtts", "ws", "wss"], "mqtt, mqtts, ws or wss"), "a list of mqtt, mqtts, ws and wss"), v.minLength(1, "at least one of mqtt, mqtts, ws, wss")), "Accept", "For any:// listeners: what is let in; default: all that its tls allows")),
   tls: v.optional(section(listenerTls, "TLS", "For mqtts:// and wss:// listeners, which need it, and any://")),
@@ -83,6 +91,8 @@ const broker = v.union([
     weight: whole(1, 1_000, 1, WEIGHT.title, WEIGHT.description),
     backup: v.optional(v.pipe(v.boolean("true or false"), v.title("Backup"), v.description("Gets clients only while no other broker of the pool can take them")), false),
     connections_max: v.optional(wholeValue(1, 1_000_000, "Connections", "Sessions at once; a broker that has them all is passed over; default: no limit")),
+    connect_rate: v.optional(rateValue("CONNECT rate", "How many clients it gets in a time, such as 50/s; a broker that had them is passed over; default: no limit")),
+    state: choice(["ready", "drain", "maint"], "State", "ready; drain: only clients whose MQTT session it holds; maint: none, and those that are there are closed"),
     password_file: v.optional(text("Password file", "The password for the user in the URL: the file's text without the last line break")),
   }),
 ], "a URL in quotes, or a table with url");
@@ -99,6 +109,19 @@ const pool = v.strictObject({
   fail_over: choice(["each", "all"], "Fail-over", "each: a client goes where there is room; all: one broker serves everybody, for brokers that know nothing of each other"),
   return_after: duration("60s", "Return", "With fail_over all: how long a broker that is listed before the one in use must have been well before everybody goes back to it"),
   affinity: choice(["none", "session"], "Affinity", "session: a client goes back to the broker that holds its MQTT session, for as long as it may hold it"),
+  clear_sessions: v.optional(v.pipe(v.boolean("true or false"), v.title("Clear sessions"), v.description("With affinity session, for brokers that know nothing of each other: when a client with a clean start gets another broker, the session on the one before is ended")), false),
+  take_over: v.optional(v.pipe(v.boolean("true or false"), v.title("Take-over"), v.description("Of two clients with one id at once, the older one is closed (MQTT 5: DISCONNECT 0x8E), also when they are on different brokers")), true),
+  redirects: choice(["follow", "pass"], "Redirects", "When a broker sends a client to another one (0x9C or 0x9D with a Server Reference) that is in this pool: follow goes there for the client, pass leaves it to the client"),
+  waiting: v.optional(section(v.strictObject({
+    clients_max: whole(1, 100_000, 1_000, "Clients", "How many may wait at once; more are refused"),
+    timeout: duration("5s", "Timeout", "How long one waits before it is refused"),
+  }, "a table"), "Waiting line", "Clients wait for a broker when all have as many as they may have; default: they are refused at once (CONNACK 3 or 0x89)")),
+  rebalance: v.optional(section(v.strictObject({
+    rate: v.optional(rateValue("Rate", "How many sessions are moved in a time"), "10/s"),
+    absolute: whole(0, 1_000_000, 50, "Absolute", "A broker within so many sessions of its fair share gives none away"),
+    relative: v.optional(v.pipe(v.number("a number from 1 to 10"), v.minValue(1, "a number from 1 to 10"), v.maxValue(10, "a number from 1 to 10"), v.title("Relative"), v.description("Nor does one with no more than so many times its fair share")), 1.1),
+  }, "a table"), "Rebalance", "When brokers have come or come back, idle sessions of the fuller ones are closed (MQTT 5: DISCONNECT 0x9C) so that their clients are balanced anew; default: sessions stay where they are")),
+  connect: v.optional(section(connect, "Connect", "What is different in the CONNECT that the brokers get; texts may have variables such as ${client.id}")),
   health: v.optional(section(v.strictObject({
     probe: choice(["tcp", "mqtt"], "Probe", "tcp: the broker takes a connection (and TLS); mqtt: it answers CONNECT"),
     interval: duration("10s", "Interval", "Between two probes"),

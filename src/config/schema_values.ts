@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseAddress, type Address } from "./address.ts";
-import { DURATION, DURATION_EXPECTED, parseDuration, parseSize, SIZE, SIZE_EXPECTED } from "./units.ts";
+import { DURATION, DURATION_EXPECTED, parseDuration, parseRate, parseSize, RATE, RATE_EXPECTED, SIZE, SIZE_EXPECTED } from "./units.ts";
 
 /*
  * The kinds of values that the TOML file has. The messages are what was expected, in words that follow "expected".
@@ -22,18 +22,21 @@ export const wholeValue = (min: number, max: number, title: string, description:
 
 export const whole = (min: number, max: number, fallback: number, title: string, description: string) => v.optional(wholeValue(min, max, title, description), fallback);
 
-export const durationValue = (title: string, description: string) =>
+export const durationValue = (title: string, description: string, { hoursMax = 24 }: { readonly hoursMax?: number } = {}) =>
   v.pipe(
     v.string(DURATION_EXPECTED),
     v.regex(DURATION, DURATION_EXPECTED),
     v.title(title),
     v.description(description),
     v.check((value) => !(parseDuration(value) < 1), 'at least "1ms"'),
-    v.check((value) => !(parseDuration(value) > 24 * HOUR), 'at most "24h"'),
+    v.check((value) => !(parseDuration(value) > hoursMax * HOUR), `at most "${hoursMax}h"`),
     v.transform(parseDuration),
   );
 
 export const duration = (fallback: string, title: string, description: string) => v.optional(durationValue(title, description), fallback);
+
+export const rateValue = (title: string, description: string) =>
+  v.pipe(v.string(RATE_EXPECTED), v.regex(RATE, RATE_EXPECTED), v.title(title), v.description(description), v.transform((value) => parseRate(value)!));
 
 export const size = (fallback: string, title: string, description: string) =>
   v.optional(

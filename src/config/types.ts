@@ -22,8 +22,18 @@ export interface ListenerConfig {
   readonly tls: ListenerTlsConfig | "passthrough" | undefined;
   readonly websocket?: WebSocketConfig;
   readonly proxyProtocol?: { readonly mode: "required" | "optional"; readonly from: readonly string[] };
+  /** Clients at once; absent: only the limit of all counts. */
+  readonly connectionsMax?: number;
+  /** How many clients are let in in a time. */
+  readonly connectRate?: Rate;
   /** The pool that this listener's clients go to, unless a route says otherwise. */
   readonly pool: string;
+}
+
+/** At most `count` at once, and as many more in each `perMs` milliseconds. */
+export interface Rate {
+  readonly count: number;
+  readonly perMs: number;
 }
 
 export interface ListenerTlsConfig {
@@ -72,6 +82,10 @@ export interface BrokerConfig {
   readonly backup?: boolean;
   /** Sessions at once; absent: no limit. */
   readonly sessionsMax?: number;
+  /** How many clients it gets in a time. */
+  readonly connectRate?: Rate;
+  /** What it begins with; absent: "ready". */
+  readonly state?: "drain" | "maint";
   /** Where the password is read from; `readMaterial` answers with a configuration in which `password` is filled in from it. */
   readonly passwordFile: string | undefined;
 }
@@ -108,6 +122,30 @@ export interface PoolConfig {
   readonly health?: HealthConfig;
   /** Over how long the sessions of a broker that went down are closed. */
   readonly evictWithinMs?: number;
+  /** With affinity: the session on the broker that a clean start left is ended. */
+  readonly clearSessions?: boolean;
+  /** Of two clients with one id the older one is closed, wherever it is. */
+  readonly takeOver?: boolean;
+  /** Absent: a broker's Server Reference is passed on. */
+  readonly redirects?: "follow";
+  /** Absent: clients that no broker has room for are refused at once. */
+  readonly waiting?: { readonly clientsMax: number; readonly timeoutMs: number };
+  /** Absent: sessions stay where they are. */
+  readonly rebalance?: { readonly rate: Rate; readonly absolute: number; readonly relative: number };
+  /** What is different in the CONNECT that the brokers get. */
+  readonly connect?: ConnectTexts;
+}
+
+/** How CONNECT is rewritten; texts are templates. Absent: the client's own goes on. */
+export interface ConnectTexts {
+  readonly clientId?: string | undefined;
+  /** null takes it away. */
+  readonly username?: string | null | undefined;
+  readonly password?: string | null | undefined;
+  readonly sessionExpiryMaxSeconds?: number | undefined;
+  readonly willTopicPrefix?: string | undefined;
+  /** In the order in which they are added. */
+  readonly userProperties?: readonly (readonly [name: string, value: string])[] | undefined;
 }
 
 export interface HealthConfig {
@@ -235,6 +273,13 @@ export interface Limits {
   readonly bufferSizeMax: number;
   readonly stallTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  /** Clients at once of one address (IPv6: of its /64), and of one user name; absent: no limit, here and below. */
+  readonly connectionsPerAddressMax?: number;
+  readonly connectionsPerUsernameMax?: number;
+  readonly connectRatePerAddress?: Rate;
+  /** The longest keep-alive, 1 to 65,535. */
+  readonly keepAliveMaxSeconds?: number;
+  readonly sessionLengthMaxMs?: number;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

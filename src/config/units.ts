@@ -8,10 +8,19 @@ export const SIZE = /^(\d+)(B|kB|KB|KiB|MB|MiB)$/;
 export const SIZE_EXPECTED = 'a size with its unit in quotes, such as "512B", "64KiB" or "1MB"';
 const BYTES: Record<string, number> = { B: 1, kB: 1_000, KB: 1_000, KiB: 1_024, MB: 1_000_000, MiB: 1_048_576 };
 
+export const RATE = /^([1-9]\d{0,6})\/(s|m|h)$/;
+export const RATE_EXPECTED = 'a rate in quotes, such as "100/s" or "30/m"';
+
 /** Milliseconds; NaN when the text is not a duration. */
 export function parseDuration(text: string): number {
   const match = DURATION.exec(text);
   return match ? Math.round(Number(match[1]) * MILLISECONDS[match[2]!]!) : NaN;
+}
+
+/** `count` in each `perMs` milliseconds; undefined when the text is not a rate. */
+export function parseRate(text: string): { readonly count: number; readonly perMs: number } | undefined {
+  const match = RATE.exec(text);
+  return match ? { count: Number(match[1]), perMs: MILLISECONDS[match[2]!]! } : undefined;
 }
 
 /** Bytes; NaN when the text is not a size. */
