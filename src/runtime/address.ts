@@ -27,6 +27,9 @@ export interface Peer {
 /** That of a unix socket, which has no address of its own. */
 export const UNIX_PEER: Peer = { remoteAddress: "unix", remotePort: 0 };
 
+/** Nobody asked before the connection was closed. */
+export const UNKNOWN_PEER: Peer = { remoteAddress: "", remotePort: 0 };
+
 /** A place to listen on or to dial, as people write it. */
 export function placeOf({ path, host, port, descriptor }: Partial<Pick<ListenOptions, "path" | "host" | "port" | "descriptor">>): string {
   if (path !== undefined) return `unix:${path}`;

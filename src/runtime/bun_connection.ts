@@ -1,5 +1,5 @@
 import type { Socket } from "bun";
-import { type Peer, peerOf, plainAddress, UNIX_PEER } from "./address.ts";
+import { type Peer, peerOf, plainAddress, UNIX_PEER, UNKNOWN_PEER } from "./address.ts";
 import { closed } from "./handlers.ts";
 import { internalError, networkError } from "./network_error.ts";
 import type { Connection, ConnectionHandler, NetworkError } from "./types.ts";
@@ -26,9 +26,9 @@ type Writing = "open" | "ending" | "ended" | "reset" | "gone";
 export class BunConnection implements Connection {
   handler!: ConnectionHandler;
   owner: unknown;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
   readonly #socket: BunSocket;
+  /** A client's is asked of the kernel when somebody wants to know it. */
+  #remote: Peer | undefined;
   #reading: "flowing" | "paused" | "ended" = "flowing";
   #writing: Writing = "open";
   /** What the kernel has not taken: nothing, one remainder, or (when the owner writes on after a false) several. */
@@ -37,19 +37,31 @@ export class BunConnection implements Connection {
   /** The reason to give in `close`, where the runtime does not know it. */
   #fault: NetworkError | undefined;
 
-  /** `remote`: the address that was dialed. A client's is asked of the kernel now, for it is gone once the socket is closed. */
+  /** `remote`: the address that was dialed. */
   constructor(socket: BunSocket, remote?: Peer) {
     this.owner = undefined;
     this.#socket = socket;
-    // Each asks the kernel, so none is asked twice.
-    const address = remote === undefined ? socket.remoteAddress : remote.remoteAddress;
-    const isUnix = address === undefined && socket.localPort === undefined;
-    const peer = isUnix ? UNIX_PEER : remote;
-    this.remoteAddress = peer === undefined ? plainAddress(address ?? "") : peer.remoteAddress;
-    this.remotePort = peer === undefined ? socket.remotePort : peer.remotePort;
+    this.#remote = remote;
     this.#waiting = undefined;
     this.#held = undefined;
     this.#fault = undefined;
+  }
+
+  get remoteAddress(): string {
+    return this.#peer().remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#peer().remotePort;
+  }
+
+  /** Each question is a system call, so none is asked twice. */
+  #peer(): Peer {
+    if (this.#remote !== undefined) return this.#remote;
+    if (this.#writing === "gone") return UNKNOWN_PEER;
+    const { remoteAddress: address, remotePort } = this.#socket;
+    const isUnix = address === undefined && this.#socket.localPort === undefined;
+    return (this.#remote = isUnix ? UNIX_PEER : { remoteAddress: plainAddress(address ?? ""), remotePort });
   }
 
   get bufferedBytes(): number {
@@ -191,6 +203,7 @@ export class BunConnection implements Connection {
       this.discard();
       throw { code: "ECONNRESET" };
     }
+    this.#peer(); // for whoever goes on with it
     const unread = this.#held?.chunks ?? [];
     this.#writing = "gone";
     this.#held = undefined;

@@ -46,7 +46,7 @@ export interface Connection {
   /** Set by the owner inside `accept` or `opened`, before any event is delivered. */
   handler: ConnectionHandler;
   owner: unknown;
-  /** The peer's address without brackets; an IPv4 peer of a dual-stack listener is shown as IPv4. */
+  /** The peer's address without brackets; an IPv4 peer of a dual-stack listener is shown as IPv4. To be read while the connection is open, and known from then on. */
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** Bytes accepted by `write` that the kernel has not taken yet. */

@@ -40,7 +40,7 @@ export class Chooser {
     const { clientId, cleanStart } = session.connect as Connect;
     const { affinity } = session.pool;
     const preferred = affinity === undefined || cleanStart || clientId === "" ? undefined : affinity.find(clientId, now);
-    return { key: keyOf(session), username: usernameOf(session), address: session.address, preferred, random: this.#random };
+    return new SessionChoice(session, preferred, this.#random);
   }
 
   /** The same for a client whose TLS is passed through: nothing is known of its CONNECT. */
@@ -63,6 +63,31 @@ export class Chooser {
 
   finished(session: Session, now: number): void {
     if (session.isOpen) session.pool.affinity?.closed(session.clientId, session, now);
+  }
+}
+
+/** What the balancers ask of a client, found out when they do: an address costs a call of the system. */
+class SessionChoice implements Choice {
+  readonly preferred: Broker | undefined;
+  readonly random: () => number;
+  readonly #session: Session;
+
+  constructor(session: Session, preferred: Broker | undefined, random: () => number) {
+    this.#session = session;
+    this.preferred = preferred;
+    this.random = random;
+  }
+
+  get key(): string {
+    return keyOf(this.#session);
+  }
+
+  get username(): string | undefined {
+    return usernameOf(this.#session);
+  }
+
+  get address(): string {
+    return this.#session.address;
   }
 }
 

@@ -56,6 +56,8 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #sessions = new Set<Session>();
   readonly #refusals = new Map<FaultCode, number>();
   readonly #sessionsMax: number;
+  /** Whether somebody will want to know where a client came from when it is gone. */
+  readonly #tellsPeers: boolean;
   #doors: { readonly entrance: Entrance; readonly listener: Listener }[] = [];
   /** Each is loaded only where the configuration asks for it. */
   #upstreams: Upstreams | undefined = undefined;
@@ -77,6 +79,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.wheel = new TimerWheel(runtime.system.now());
     this.#chooser = new Chooser(configuration, () => runtime.system.random());
     this.#poolMaterials = new Map(material.pools);
+    this.#tellsPeers = options.log.isOn("info") || options.onOpen !== undefined || options.onClose !== undefined;
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
 
@@ -197,6 +200,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   began(session: Session): void {
     this.#startTicking();
+    if (this.#tellsPeers) void session.client.remotePort; // the kernel knows it only while the connection is open
     this.#sessions.add(session);
   }
 
@@ -220,7 +224,7 @@ class Server implements ProxyServer, EntranceOwner {
         if (gate === undefined) return this.#chooser.choose(session, this.wheel.now);
         return gate.admit(session, () => this.#chooser.choose(session, this.wheel.now));
       },
-      dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
+      dial: (broker, session, handler) => this.#dial(broker, session, handler),
       brokerFailed: (broker, why, by) => {
         const now = this.wheel.now;
         const isNews = by === undefined ? broker.failed(now, why.detail) : broker.suspected(keyOf(by), now, why.detail);

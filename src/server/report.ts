@@ -50,7 +50,7 @@ export function describeSession(session: Session): SessionInfo {
     clientId: session.clientId,
     ...(session.username !== undefined && { username: session.username }),
     address: session.address,
-    port: origin?.port ?? session.client.remotePort,
+    port: session.port,
     listener: session.context.listenerName,
     pool: session.pool.name,
     route: session.routeName,

@@ -101,6 +101,10 @@ export class Session implements Timed, DialHandler {
     return this.origin?.address ?? this.client.remoteAddress;
   }
 
+  get port(): number {
+    return this.origin?.port ?? this.client.remotePort;
+  }
+
   get #wheel(): TimerWheel {
     return this.context.wheel;
   }

@@ -103,9 +103,10 @@ export const closeCases: readonly Case[] = [
       }),
   },
   {
-    name: "close: comes last; afterwards every verb is harmless and the address is still known",
+    name: "close: comes last; afterwards every verb is harmless and an address that was asked for is still known",
     run: (lab) =>
       withPair(lab, async ({ client, server }) => {
+        for (const { connection } of [client, server]) assert.equal(connection.remoteAddress, "127.0.0.1");
         client.connection.end();
         server.connection.end();
         await Promise.all([client.untilClosed(), server.untilClosed()]);
