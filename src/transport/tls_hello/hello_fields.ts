@@ -49,7 +49,7 @@ function readExtensions(reader: VectorReader, fields: MutableFields): void {
   const seen = new Set<number>();
   reader.all(reader.vector16("extensions"), (extensions) => {
     const type = extensions.uint16("an extension's type");
-    const content = extensions.vector16(`extension ${type}`);
+    const content = extensions.vector16("an extension");
     if (seen.has(type)) extensions.fail(`extension ${type} twice`); // RFC 8446 section 4.2: which one would count?
     seen.add(type);
     const read = READERS.get(type);

@@ -63,8 +63,10 @@ export class VectorReader {
   }
 
   #number(count: number, what: string): number {
+    if (this.left < count) this.fail(`${what} is cut short`);
+    if (this.failure !== undefined) return 0;
     let value = 0;
-    for (const byte of this.bytes(count, what)) value = value * 256 + byte;
+    for (const end = this.position + count; this.position < end; this.position++) value = value * 256 + (this.#bytes[this.position] as number);
     return value;
   }
 }

@@ -154,7 +154,7 @@ describe("ClientHelloReader: structure", () => {
     ["no compression methods", records(helloMessage({ compression: new Uint8Array(0) })), /no compression methods/],
     ["bytes after the extensions", records(helloMessage({ extensions: [], trailing: hex("00") })), /bytes after the extensions/],
     ["one byte where extensions would be", records(helloMessage({ trailing: hex("00") })), /extensions is cut short/],
-    ["half an extension", records(helloMessage({ extensions: [hex("00 10 00")] })), /extension 16 is cut short/],
+    ["half an extension", records(helloMessage({ extensions: [hex("00 10 00")] })), /an extension is cut short/],
     ["an empty hello", hex("16 03 01 00 04 01 00 00 00"), /version is cut short/],
   ];
   for (const [what, stream, reason] of refused) {
