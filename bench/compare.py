@@ -18,7 +18,7 @@ Needs Linux, Python 3, a C compiler, OpenSSL with its headers (Debian: gcc libss
 """
 import argparse, functools, json, os, shlex, shutil, statistics, subprocess, sys, tempfile, time
 import proxies
-from processes import cpu_us, end_children_with_us, free_port, memory_kb, pinned, raise_descriptor_limit, spawn, stop
+from processes import cpu_us, end_children_with_us, forget, free_port, memory_kb, pinned, raise_descriptor_limit, spawn, stop
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = {
@@ -154,6 +154,8 @@ def choose_rows(options, work, sink):
 def run_rounds(bench, rows, log):
     sink = subprocess.Popen(pinned(1) + [f"{bench.work}/mqload", "sink", "-p", str(bench.sink)])
     got = {name: [] for name in rows}
+    for command, _, _ in rows.values():
+        forget(command or "")
     try:
         time.sleep(0.3)
         if sink.poll() is not None:
