@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import mqttPacket from "mqtt-packet";
+import { parseRewrite, type RewriteRule } from "../../src/config/rewrite_rule.ts";
 import { type Connect, judgeFirstByte, readConnect } from "../../src/mqtt/connect.ts";
 import { FrameCollector } from "../../src/mqtt/frame_collector.ts";
 import { FrameFollower } from "../../src/mqtt/frame_follower.ts";
 import { rewriteConnect } from "../../src/mqtt/rewrite.ts";
 import { CLIENT_RULES } from "../../src/mqtt/rules.ts";
-import { changesFor, parseRewrite, type RewriteRule } from "../../src/policy/rewrite.ts";
+import { changesFor } from "../../src/policy/rewrite.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { chooseSeed, seeded } from "../support/seed.ts";

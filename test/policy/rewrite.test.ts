@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { parseRewrite, type RewriteProblem, type RewriteRule, type RewriteTexts } from "../../src/config/rewrite_rule.ts";
 import { type Connect, readConnect } from "../../src/mqtt/connect.ts";
 import { type ConnectChanges, rewriteConnect } from "../../src/mqtt/rewrite.ts";
-import { changesFor, parseRewrite, type RewriteProblem, type RewriteRefusal, type RewriteRule, type RewriteTexts } from "../../src/policy/rewrite.ts";
+import { changesFor, type RewriteRefusal } from "../../src/policy/rewrite.ts";
 import type { TemplateClient } from "../../src/policy/template.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { clientWith } from "./template_client.ts";
