@@ -6,7 +6,7 @@ export interface RewriteTexts {
   /** null takes it away. */
   readonly username?: string | null | undefined;
   readonly password?: string | null | undefined;
-  /** 1 to 65,535. A client of MQTT 5 that asks for more, or for none, gets this. */
+  /** 1 to 65,535; a limit of all pools: meaning.ts. A client of MQTT 5 that asks for more, or for none, gets this; one of 3.x is refused. */
   readonly keepAliveMaxSeconds?: number | undefined;
   /** 0 to 4,294,967,295; in MQTT 5, which alone has a session expiry. */
   readonly sessionExpiryMaxSeconds?: number | undefined;

@@ -2,20 +2,17 @@ import type { RewriteRule } from "../config/rewrite_rule.ts";
 import type { Template } from "../config/template.ts";
 import type { Connect } from "../mqtt/connect.ts";
 import { connectWillTopic } from "../mqtt/connect_fields.ts";
+import { type Fault, fault } from "../mqtt/fault.ts";
 import type { ConnectChanges } from "../mqtt/rewrite.ts";
 import { expandTemplate, type TemplateClient } from "./template.ts";
 
-/** Why a client cannot have the CONNECT that its rule wants: it is turned away. A fault, once the table of faults has its code. */
-export interface RewriteRefusal {
-  readonly code: "not_authorized";
-  /** For the log: the field and the variable, never a value. */
-  readonly detail: string;
-}
-
 const encoder = new TextEncoder();
 
-/** What is to be different in this client's CONNECT. */
-export function changesFor(rule: RewriteRule, client: TemplateClient, connect: Connect): ConnectChanges | RewriteRefusal {
+/** What is to be different in this client's CONNECT, or why it cannot be: the fault names the field and the variable, never a value. */
+export function changesFor(rule: RewriteRule, client: TemplateClient, connect: Connect): ConnectChanges | Fault {
+  if (connect.version !== 5 && isTooLong(rule, connect)) {
+    return fault("keep_alive_too_long", `a keep-alive of ${connect.keepAliveSeconds} s, and the limit is ${rule.keepAliveMaxSeconds} s`);
+  }
   const { clientId, username, password, willTopicPrefix } = rule;
   const expansion = new Expansion(client);
   const willTopic = willTopicPrefix && connectWillTopic(connect);
@@ -29,25 +26,30 @@ export function changesFor(rule: RewriteRule, client: TemplateClient, connect: C
   if (expansion.refusal !== undefined) return expansion.refusal;
   const isNamed = changes.username === undefined ? connect.username !== undefined : changes.username !== null;
   if (changes.password && !isNamed && connect.version !== 5) {
-    return { code: "not_authorized", detail: "password: the client has no user name, and in MQTT 3.1 and 3.1.1 none comes without one" };
+    return fault("not_authorized", "password: the client has no user name, and in MQTT 3.1 and 3.1.1 none comes without one");
   }
   return changes;
 }
 
 /** What can be told to a client of MQTT 5 alone: one of 3.x would go on by its own times, and be cut off for it. */
-function changesOfFive(rule: RewriteRule, expansion: Expansion, { keepAliveSeconds, sessionExpirySeconds }: Connect): ConnectChanges {
-  const { keepAliveMaxSeconds = 0, sessionExpiryMaxSeconds = Infinity, userProperties } = rule;
-  const isTooLong = keepAliveMaxSeconds > 0 && (keepAliveSeconds === 0 || keepAliveSeconds > keepAliveMaxSeconds); // 0: for ever
+function changesOfFive(rule: RewriteRule, expansion: Expansion, connect: Connect): ConnectChanges {
+  const { keepAliveMaxSeconds, sessionExpiryMaxSeconds = Infinity, userProperties } = rule;
+  const { sessionExpirySeconds } = connect;
   return {
-    keepAliveSeconds: isTooLong ? keepAliveMaxSeconds : undefined,
+    keepAliveSeconds: isTooLong(rule, connect) ? keepAliveMaxSeconds : undefined,
     sessionExpirySeconds: sessionExpirySeconds > sessionExpiryMaxSeconds ? sessionExpiryMaxSeconds : undefined,
     userProperties: userProperties?.map(([name, value]) => [name, expansion.text("user_properties", value)]),
   };
 }
 
+/** 0 stands for ever. */
+function isTooLong({ keepAliveMaxSeconds }: RewriteRule, { keepAliveSeconds }: Connect): boolean {
+  return keepAliveMaxSeconds !== undefined && (keepAliveSeconds === 0 || keepAliveSeconds > keepAliveMaxSeconds);
+}
+
 /** Templates for one client. The first that has no text is kept as the refusal. */
 class Expansion {
-  refusal: RewriteRefusal | undefined = undefined;
+  refusal: Fault | undefined = undefined;
   readonly #client: TemplateClient;
 
   constructor(client: TemplateClient) {
@@ -58,7 +60,7 @@ class Expansion {
   text(field: string, template: Template): string {
     const text = expandTemplate(template, this.#client);
     if (typeof text === "string") return text;
-    this.refusal ??= { code: "not_authorized", detail: `${field}: ${text.detail}` };
+    this.refusal ??= fault("not_authorized", `${field}: ${text.detail}`);
     return "";
   }
 }
