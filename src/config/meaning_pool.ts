@@ -1,8 +1,8 @@
 import { placeOf, type Address } from "./address.ts";
+import { resolveConnect } from "./meaning_connect.ts";
 import type { Refuse } from "./meaning_route.ts";
 import { pathText, type KeyPath } from "./problem.ts";
 import type { ParsedInput } from "./schema.ts";
-import { parseRewrite, type RewriteProblem } from "./rewrite_rule.ts";
 import type { BrokerConfig, HealthConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
 
 type ParsedPool = ParsedInput["pools"][string];
@@ -30,7 +30,7 @@ export function resolvePool(name: string, input: ParsedPool, refuse: Refuse): Po
     ...resolveHeaders(input, path, brokers, refuse),
     ...(input.proxy_protocol && { proxyProtocol: input.proxy_protocol }),
     ...resolveChoosing(input, path, refuse),
-    ...resolveConnect(input, path, brokers, refuse),
+    ...(input.connect && resolveConnect(input.connect, [...path, "connect"], brokers, refuse)),
     ...(input.via && { via: resolveVia(input.via, [...path, "via"], refuse) }),
   };
 }
@@ -69,44 +69,6 @@ function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Part
     ...(health && { health: resolveHealth(health, [...path, "health"], refuse) }),
     evictWithinMs: input.evict_within,
   };
-}
-
-const CONNECT_KEYS: Readonly<Record<RewriteProblem["key"], string>> = {
-  clientId: "client_id", username: "username", password: "password", willTopicPrefix: "will_topic_prefix", userProperties: "user_properties",
-};
-
-function resolveConnect({ connect }: ParsedPool, above: KeyPath, brokers: readonly BrokerConfig[], refuse: Refuse): Pick<PoolConfig, "connect"> {
-  if (connect === undefined) return {};
-  const path = [...above, "connect"];
-  const { client_id: clientId, username, password, session_expiry_max: expiryMs, will_topic_prefix: willTopicPrefix, user_properties: properties } = connect;
-  if (Object.values(connect).every((value) => value === undefined)) refuse(path, `${pathText(path)} is empty: expected something to change`);
-  if (expiryMs !== undefined && expiryMs % 1_000 !== 0) refuse([...path, "session_expiry_max"], `cannot use ${pathText([...path, "session_expiry_max"])}: expected whole seconds`);
-  checkCredentials({ username, password }, path, brokers, refuse);
-  const rule = parseRewrite({
-    clientId,
-    username: username === false ? null : username,
-    password: password === false ? null : password,
-    sessionExpiryMaxSeconds: expiryMs === undefined ? undefined : Math.floor(expiryMs / 1_000),
-    willTopicPrefix,
-    userProperties: properties && Object.entries(properties),
-  });
-  if ("clientId" in rule) return { connect: rule };
-  for (const { key, property, reason, suggestion } of rule) {
-    const at = [...path, CONNECT_KEYS[key], ...(property === undefined ? [] : [property])];
-    refuse(at, `cannot use ${pathText(at)}: ${reason}`, suggestion);
-  }
-  return {};
-}
-
-/** Those in a broker's URL replace whatever a CONNECT has. */
-function checkCredentials(given: Pick<NonNullable<ParsedPool["connect"]>, "username" | "password">, path: KeyPath, brokers: readonly BrokerConfig[], refuse: Refuse): void {
-  const named = brokers.find(({ username }) => username !== undefined);
-  if (named === undefined) return;
-  for (const key of ["username", "password"] as const) {
-    if (given[key] === undefined) continue;
-    const at = pathText([...path, key]);
-    refuse([...path, key], `${at} is given beside a user in the URL of broker "${named.name}": expected one of the two`, "remove the user from the URL, or this key");
-  }
 }
 
 function resolveHealth(input: NonNullable<ParsedPool["health"]>, path: KeyPath, refuse: Refuse): HealthConfig {

@@ -27,23 +27,24 @@ export interface RewriteRule {
   readonly userProperties: readonly (readonly [name: string, value: Template])[] | undefined;
 }
 
+/** What may be a template. */
+export type RewriteKey = "clientId" | "username" | "password" | "willTopicPrefix" | "userProperties";
+
 /** A template that is none. */
 export interface RewriteProblem {
-  readonly key: "clientId" | "username" | "password" | "willTopicPrefix" | "userProperties";
+  readonly key: RewriteKey;
   /** The user property whose name or value it is. */
   readonly property: string | undefined;
   readonly reason: string;
   readonly suggestion: string | undefined;
 }
 
-type Key = RewriteProblem["key"];
-
-const TARGETS: Readonly<Record<Key, TemplateTarget>> = { clientId: "client_id", username: "text", password: "text", willTopicPrefix: "topic", userProperties: "text" };
+const TARGETS: Readonly<Record<RewriteKey, TemplateTarget>> = { clientId: "client_id", username: "text", password: "text", willTopicPrefix: "topic", userProperties: "text" };
 
 /** The rule, or everything that keeps its texts from being one. */
 export function parseRewrite(texts: RewriteTexts): RewriteRule | readonly RewriteProblem[] {
   const problems: RewriteProblem[] = [];
-  const parse = (key: Key, text: string, property?: string): Template => {
+  const parse = (key: RewriteKey, text: string, property?: string): Template => {
     const parsed = parseTemplate(text, TARGETS[key]);
     if (text === "" && key !== "userProperties") problems.push({ key, property, reason: "it is empty", suggestion: undefined });
     if ("parts" in parsed) return parsed;
@@ -64,4 +65,22 @@ export function parseRewrite(texts: RewriteTexts): RewriteRule | readonly Rewrit
     userProperties: userProperties?.map(([name, value]) => [name, parse("userProperties", value, name)]),
   };
   return problems.length === 0 ? rule : problems;
+}
+
+interface Place {
+  readonly key: RewriteKey;
+  /** The user property whose value it is. */
+  readonly property: string | undefined;
+  readonly template: Template;
+}
+
+/** Every template of a rule, and where it stands. */
+export function templatesOf(rule: RewriteRule): readonly Place[] {
+  const places: Place[] = [];
+  for (const key of ["clientId", "username", "password", "willTopicPrefix"] as const) {
+    const template = rule[key];
+    if (template) places.push({ key, property: undefined, template });
+  }
+  for (const [property, template] of rule.userProperties ?? []) places.push({ key: "userProperties", property, template });
+  return places;
 }

@@ -27,6 +27,14 @@ describe("[pools.x.connect]", () => {
     ]);
   });
 
+  test("a value that no client can have is an error, unless it has a default", async () => {
+    for (const [variable, expected] of [["claims.sub", /expected a check of type jwt/], ["tls.cn", /expected a listener with tls/], ["sni", /expected a listener with tls/]] as const) {
+      const [problem, ...more] = await problemsOf(`client_id = "a-\${${variable}}"\nusername = "\${${variable}:-x}"`);
+      assert.deepEqual([problem?.place, problem?.suggestion, more.length], ["sluice.toml:4:1", `write \${${variable}:-something} for a default`, 0]);
+      assert.match(problem?.reason ?? "", expected);
+    }
+  });
+
   test("no password is in an error", async () => assert.doesNotMatch(JSON.stringify(await problemsOf('password = "hunter2${"')), /hunter/));
 
   test("a user name or password beside those of a broker's URL is an error; what leaves credentials alone is none", async () => {
