@@ -8,6 +8,11 @@ export function keyOf(session: Session): string {
   return session.clientId || session.address;
 }
 
+/** Under which the brokers know it: two clients with one id of their own may be two MQTT sessions there, where rewriting makes them so. */
+export function idAtBrokers(session: Session): string {
+  return session.idAtBrokers ?? session.clientId;
+}
+
 /** As it was checked, else as the client says. */
 export function usernameOf(session: Session): string | undefined {
   return session.username ?? session.connect?.username;
