@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte_reader.ts";
 import { SESSION_EXPIRY } from "./connect_layout.ts";
 import { type Fault, fault, type Version } from "./fault.ts";
-import { ASSIGNED_CLIENT_ID, CONNACK_PROPERTIES, readProperties, SERVER_KEEP_ALIVE } from "./properties.ts";
+import { ASSIGNED_CLIENT_ID, CONNACK_PROPERTIES, readProperties, SERVER_KEEP_ALIVE, SERVER_REFERENCE } from "./properties.ts";
 
 /** What sluice needs to know of a broker's answer; the frame itself is passed on as it came. */
 export interface Connack {
@@ -12,6 +12,8 @@ export interface Connack {
   readonly assignedClientId: string | undefined;
   /** MQTT 5: replaces the client's own. */
   readonly sessionExpirySeconds: number | undefined;
+  /** Where a refusal sends the client: MQTT 5 section 4.11. */
+  readonly serverReference: string | undefined;
 }
 
 /** The objection to the first byte of what a broker says before its session is open. AUTH exists in MQTT 5 alone. */
@@ -32,7 +34,7 @@ export function readConnack(frame: Uint8Array, version: Version): Connack | Faul
   const code = reader.byte("return code");
   if (length === 2) {
     return reader.failure === undefined
-      ? { code, serverKeepAliveSeconds: undefined, assignedClientId: undefined, sessionExpirySeconds: undefined }
+      ? { code, serverKeepAliveSeconds: undefined, assignedClientId: undefined, sessionExpirySeconds: undefined, serverReference: undefined }
       : fault("broker_malformed", `CONNACK: ${reader.failure}`);
   }
   const properties = version === 5 ? readProperties(reader, CONNACK_PROPERTIES, "CONNACK") : undefined;
@@ -43,5 +45,6 @@ export function readConnack(frame: Uint8Array, version: Version): Connack | Faul
     serverKeepAliveSeconds: properties?.get(SERVER_KEEP_ALIVE) as number | undefined,
     assignedClientId: properties?.get(ASSIGNED_CLIENT_ID) as string | undefined,
     sessionExpirySeconds: properties?.get(SESSION_EXPIRY) as number | undefined,
+    serverReference: properties?.get(SERVER_REFERENCE) as string | undefined,
   };
 }

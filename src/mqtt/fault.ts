@@ -51,6 +51,7 @@ export const FAULTS = {
   broker_refused: kind("client", 0, 0, 0),
   broker_down: kind("broker", 3, 0x88, 0x8b),
   broker_moved: kind("operator", 3, 0x88, 0x9c),
+  redirected: kind("operator", 3, 0x9c, 0x9c),
   broker_stalled: kind("broker", 0, 0, 0x83),
   internal_error: kind("sluice", 3, 0x80, 0x80),
 } as const satisfies Record<string, FaultKind>;

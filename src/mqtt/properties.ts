@@ -9,7 +9,7 @@ interface Property {
   readonly nonZero?: true;
 }
 
-/** MQTT 5 section 2.2.2.2, those that CONNECT, its will and CONNACK may carry. */
+/** MQTT 5 section 2.2.2.2, those that CONNECT, its will, CONNACK and DISCONNECT may carry. */
 const PROPERTIES: Readonly<Record<number, Property>> = {
   1: { name: "Payload Format Indicator", type: "flag" },
   2: { name: "Message Expiry Interval", type: "uint32" },
@@ -42,11 +42,13 @@ export const AUTHENTICATION_METHOD = 21;
 export const AUTHENTICATION_DATA = 22;
 export const ASSIGNED_CLIENT_ID = 18;
 export const SERVER_KEEP_ALIVE = 19;
+export const SERVER_REFERENCE = 28;
 const USER_PROPERTY = 38;
 export const CONNECT_PROPERTIES: ReadonlySet<number> = new Set([17, 33, 39, 34, 25, 23, USER_PROPERTY, 21, 22]);
 export const WILL_PROPERTIES: ReadonlySet<number> = new Set([24, 1, 2, 3, 8, 9, USER_PROPERTY]);
 export const CONNACK_PROPERTIES: ReadonlySet<number> =
   new Set([17, 33, 36, 37, 39, 18, 34, 31, USER_PROPERTY, 40, 41, 42, 19, 26, 28, 21, 22]);
+export const DISCONNECT_PROPERTIES: ReadonlySet<number> = new Set([17, 31, USER_PROPERTY, SERVER_REFERENCE]);
 
 /** What a block said, by identifier; User Property and binary data are only marked as seen. */
 export type PropertyValues = ReadonlyMap<number, number | string>;

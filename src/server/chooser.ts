@@ -19,6 +19,7 @@ export class Chooser {
   readonly #random: () => number;
   /** undefined: every CONNECT goes on as it came. */
   #rewriter: ConnectRewriter | undefined = undefined;
+  #directionOf: ((session: Session) => Broker | undefined) | undefined = undefined;
 
   constructor({ pools, routes = [] }: Configuration, random: () => number) {
     this.pools = new Map(pools.map((pool) => [pool.name, new Pool(pool)]));
@@ -43,7 +44,19 @@ export class Chooser {
     const { pool } = session;
     const choice = this.#choiceOf(session, now);
     const order = pool.order(choice, now);
-    return order.length > 0 ? order : noneLeft(pool, choice);
+    if (order.length === 0) return noneLeft(pool, choice);
+    const direction = this.#directionOf?.(session);
+    return direction !== undefined && pool.accepts(direction, choice, now) ? [direction, ...order.filter((broker) => broker !== direction)] : order;
+  }
+
+  /** Whether a broker of the session's pool takes it now. */
+  accepts(session: Session, broker: Broker, now: number): boolean {
+    return session.pool.accepts(broker, this.#choiceOf(session, now), now);
+  }
+
+  /** `directionOf`: the broker that another one has named for a client. */
+  follow(directionOf: (session: Session) => Broker | undefined): void {
+    this.#directionOf = directionOf;
   }
 
   #choiceOf(session: Session, now: number): Choice {

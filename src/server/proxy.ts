@@ -18,6 +18,7 @@ import { Chooser } from "./chooser.ts";
 import type { Evictions } from "./evictions.ts";
 import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
+import type { Redirects } from "./redirects.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
 import { listenOptions } from "./listen_options.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
@@ -64,6 +65,7 @@ class Server implements ProxyServer, EntranceOwner {
   #tunnels: Tunnels | undefined = undefined;
   #watch: FileWatch | undefined = undefined;
   #gate: Gate | undefined = undefined;
+  #redirects: Redirects | undefined = undefined;
   #health: HealthChecks | undefined = undefined;
   #evictions: Evictions | undefined = undefined;
   #isDraining = false;
@@ -143,8 +145,20 @@ class Server implements ProxyServer, EntranceOwner {
   async #loadLayers(): Promise<void> {
     const { listeners, pools, limits } = this.#options.configuration;
     if (limits.keepAliveMaxSeconds !== undefined || pools.some(({ connect }) => connect !== undefined)) await this.#chooser.loadRewriter(limits);
+    if (pools.some(({ redirects }) => redirects === "follow")) await this.#loadRedirects();
     if (pools.some(needsLayers)) this.#upstreams ??= new (await import("./upstream.ts")).Upstreams(this.runtime, this.wheel);
     if (listeners.some(({ tls }) => tls === "passthrough")) this.#tunnels ??= new (await import("./tunnels.ts")).Tunnels(this.#tunnelsOwner());
+  }
+
+  async #loadRedirects(): Promise<void> {
+    const { Redirects } = await import("./redirects.ts");
+    const redirects = new Redirects({
+      wheel: this.wheel,
+      dial: (broker, session, handler) => this.#dial(broker, session, handler),
+      accepts: (session, broker) => this.#chooser.accepts(session, broker, this.wheel.now),
+    });
+    this.#redirects = redirects;
+    this.#chooser.follow((session) => redirects.directionOf(session));
   }
 
   async #open(config: ListenerConfig): Promise<{ readonly entrance: Entrance; readonly listener: Listener } | NetworkError> {
@@ -233,6 +247,7 @@ class Server implements ProxyServer, EntranceOwner {
         this.#health?.clientFailed(broker);
       },
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
+      redirects: this.#redirects,
       opened: (session) => {
         this.#chooser.opened(session, this.wheel.now);
         logOpen(this.#log, session);
@@ -281,6 +296,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#sessions.delete(session);
     this.#chooser.finished(session, this.wheel.now);
     this.#gate?.finished(session);
+    this.#redirects?.finished(session);
     const { cause } = session.machine;
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);

@@ -1,5 +1,6 @@
 import type { Limits } from "../config/types.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
+import type { Connack } from "../mqtt/connack.ts";
 import type { Fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -21,6 +22,13 @@ export interface SessionContext {
   /** `suspectedBy`: a session that may be the cause itself; absent: the broker is at fault. */
   brokerFailed(broker: Broker, fault: Fault, suspectedBy: Session | undefined): void;
   brokerAnswered(broker: Broker): void;
+  /** undefined: what brokers say of other servers is for the clients. */
+  readonly redirects?: {
+    /** A refusal: true when the session is sent on, or will be. */
+    refused(session: Session, connack: Connack, frame: Uint8Array): boolean;
+    /** A broker's whole DISCONNECT: what the client gets for it. */
+    disconnected(session: Session, frame: Uint8Array): Uint8Array;
+  } | undefined;
   /** CONNACK with success went to the client. */
   opened(session: Session): void;
   /** A mistake of ours; the session is ended. */

@@ -28,11 +28,16 @@ export const HOLDING = clientHandler((session, chunk) => {
   if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 
-/** To the broker that was dialed: what a rule has made of it, or as it came. Credentials in the broker's URL win over both. */
+/** To the broker that was dialed. */
 export function sendConnect(session: Session): void {
-  const connect = session.connect?.rewritten?.connect ?? (session.connect as Connect);
-  const { username, password } = (session.chosen as Broker).config;
-  session.write("broker", username === undefined ? connect.frame : withCredentials(connect, username, password));
+  session.write("broker", connectAtBroker(session, session.chosen as Broker));
+}
+
+/** The CONNECT as a broker gets it: what a rule has made of it, or as it came. Credentials in the broker's URL win over both. */
+export function connectAtBroker({ connect }: Session, { config }: Broker): Uint8Array {
+  const own = connect?.rewritten?.connect ?? (connect as Connect);
+  const { username, password } = config;
+  return username === undefined ? own.frame : withCredentials(own, username, password);
 }
 
 /** The broker, until its CONNACK is whole; AUTH may come before it in MQTT 5. */
@@ -57,6 +62,7 @@ function passAuthentication(session: Session, frame: Uint8Array): void {
 function answered(session: Session, frame: Uint8Array, rest: Uint8Array): void {
   const connack = readConnack(frame, session.version as Version);
   if ("detail" in connack) return session.attemptFailed(connack);
+  if (connack.code !== 0 && session.context.redirects?.refused(session, connack, frame)) return;
   const told = session.connect?.rewritten?.connack(frame) ?? frame;
   if ("code" in told) return session.step({ type: "violated", fault: told });
   session.passDownstream(told);

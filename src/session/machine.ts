@@ -17,6 +17,8 @@ export type Input =
   | { readonly type: "attempt_failed"; readonly fault: Fault }
   /** The broker sent AUTH to the client: from now on no other broker can take over. */
   | { readonly type: "committed" }
+  /** The broker sends the client elsewhere, or is asked whether it does; `decided` or `rejected` follows. */
+  | { readonly type: "redirecting" }
   /** CONNACK with success. */
   | { readonly type: "accepted" }
   /** CONNACK with a refusal, which was passed on. */
@@ -50,7 +52,7 @@ const EDGES: Readonly<Record<State, readonly State[]>> = {
   reading_connect: ["deciding", "closing", "closed"],
   deciding: ["dialing", "closing", "closed"],
   dialing: ["dialing", "awaiting_connack", "closing", "closed"],
-  awaiting_connack: ["dialing", "relaying", "closing", "closed"],
+  awaiting_connack: ["dialing", "deciding", "relaying", "closing", "closed"],
   relaying: ["closing"],
   closing: ["closed"],
   closed: [],
@@ -82,6 +84,11 @@ export class Machine {
   #broker: Channel = "absent";
   #outputs: Output[] = [];
 
+  /** Whether the broker has spoken to the client: no other one can take over. */
+  get isCommitted(): boolean {
+    return this.#committed;
+  }
+
   /** The outputs are the caller's, to be carried out in order; they may lead to further inputs. */
   step(input: Input): readonly Output[] {
     const outputs: Output[] = [];
@@ -98,6 +105,7 @@ export class Machine {
       case "dialed": return this.#dialed();
       case "attempt_failed": return this.#attemptFailed(input.fault);
       case "committed": this.#committed = true; return;
+      case "redirecting": return this.#redirecting();
       case "accepted": return this.#accepted();
       case "rejected": return this.#finish(input.fault);
       case "ended": return this.#ended(input.side);
@@ -162,6 +170,16 @@ export class Machine {
     this.#broker = "absent";
     if (this.#committed || this.#attempt + 1 >= this.#brokers) this.#refuse(fault);
     else this.#dial(this.#attempt + 1);
+  }
+
+  /** The broker did what it should: it is left, and nobody blames it. */
+  #redirecting(): void {
+    if (this.state !== "awaiting_connack" || this.#committed) return;
+    this.#reset("broker");
+    this.#put({ do: "give_up_broker", fault: redirected, blame: "none" });
+    this.#broker = "absent";
+    this.#move("deciding");
+    this.#put({ do: "deadline", limit: "answer" });
   }
 
   /** A client that already sent its FIN (CONNECT, PUBLISH, DISCONNECT in one go) still gets everything through. */
@@ -297,4 +315,5 @@ const connectTimeout: Fault = { code: "connect_timeout", detail: "no whole CONNE
 const decisionTimeout: Fault = { code: "decision_timeout", detail: "whether and where the client may go was not known in time" };
 const dialTimeout: Fault = { code: "broker_timeout", detail: "the broker could not be reached in time" };
 const answerTimeout: Fault = { code: "broker_timeout", detail: "the broker did not answer CONNECT in time" };
+const redirected: Fault = { code: "redirected", detail: "the broker sends the client to another one" };
 const brokerClosedEarly: Fault = { code: "broker_lost", detail: "the broker closed before CONNACK" };

@@ -1,8 +1,12 @@
+import { frameLength, lastFrameAt } from "../mqtt/disconnect.ts";
 import { fault } from "../mqtt/fault.ts";
+import { FrameCollector } from "../mqtt/frame_collector.ts";
 import type { FrameFollower } from "../mqtt/frame_follower.ts";
 import type { Connection } from "../runtime/types.ts";
 import type { Session } from "./session.ts";
 import { brokerHandler, clientHandler } from "./sides.ts";
+
+const DISCONNECT_SIZE_MAX = 65_536;
 
 /**
  * The hot path: one read, one walk over the fixed headers, one write of the same bytes. Nothing is allocated unless a header was cut by
@@ -26,6 +30,58 @@ export const RELAYING_BROKER = brokerHandler((session, chunk) => {
   if (!session.client.write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("client");
   if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
 });
+
+/** The same where a DISCONNECT may send the client to another broker. */
+export const WATCHING_BROKER = brokerHandler((session, chunk) => {
+  const downstream = session.downstream as FrameFollower;
+  const bytes = downstream.join(chunk);
+  const bodyLeft = downstream.bodyLeft;
+  const count = downstream.follow(bytes);
+  if (downstream.finished) return passLastFrame(session, bytes.subarray(0, count), bodyLeft);
+  session.bytesDownstream += count;
+  if (!session.client.write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("client");
+  if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
+});
+
+/** The chunk in which the broker's DISCONNECT begins: what comes before goes on, and the DISCONNECT when it is whole. */
+function passLastFrame(session: Session, bytes: Uint8Array, bodyLeft: number): void {
+  const start = lastFrameAt(bytes, bodyLeft);
+  if (frameLength(bytes, start) > DISCONNECT_SIZE_MAX) return passThrough(session, bytes);
+  if (start > 0) session.passDownstream(bytes.subarray(0, start));
+  session.collector = new FrameCollector(isDisconnect, DISCONNECT_SIZE_MAX);
+  (session.broker as Connection).handler = COLLECTING_DISCONNECT;
+  collectDisconnect(session, bytes.subarray(start));
+}
+
+/** Too long for a DISCONNECT that anybody would read. */
+function passThrough(session: Session, bytes: Uint8Array): void {
+  (session.broker as Connection).handler = RELAYING_BROKER;
+  session.passDownstream(bytes);
+  judgeBroker(session);
+}
+
+const COLLECTING_DISCONNECT = brokerHandler((session, chunk) => {
+  const downstream = session.downstream as FrameFollower;
+  const bytes = downstream.join(chunk);
+  collectDisconnect(session, bytes.subarray(0, downstream.follow(bytes)));
+});
+
+function collectDisconnect(session: Session, bytes: Uint8Array): void {
+  const collected = session.collector?.push(bytes);
+  if (collected !== undefined && "frame" in collected) {
+    session.collector = undefined;
+    (session.broker as Connection).handler = RELAYING_BROKER;
+    session.passDownstream(session.context.redirects?.disconnected(session, collected.frame) ?? collected.frame);
+  }
+  judgeBroker(session);
+}
+
+function judgeBroker(session: Session): void {
+  const why = session.downstream?.fault;
+  if (why !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", why.detail) });
+}
+
+const isDisconnect = () => undefined;
 
 /** The broker, while the rest of one packet is awaited behind which our own DISCONNECT shall stand. */
 export const LAST_FRAME = brokerHandler((session, chunk) => {

@@ -15,7 +15,7 @@ import { judgeSilences, nextLook, PROBE_AFTER_MS } from "./idle.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
-import { RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
+import { RELAYING_BROKER, RELAYING_CLIENT, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
@@ -255,7 +255,7 @@ export class Session implements Timed, DialHandler {
     this.downstream = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
     this.downstream.packets = 1;
     this.collector = undefined;
-    (this.broker as Connection).handler = RELAYING_BROKER;
+    (this.broker as Connection).handler = this.context.redirects !== undefined && connect.version === 5 ? WATCHING_BROKER : RELAYING_BROKER;
     this.context.brokerAnswered(this.chosen as Broker);
     this.isOpen = true;
     this.step({ type: "accepted" });
@@ -269,10 +269,29 @@ export class Session implements Timed, DialHandler {
     this.releaseHeld();
   }
 
+  /** Its CONNACK is not passed on: the broker names another one, or is asked whether it does. `sendTo` or `passRefusal` follows. */
+  leaveBroker(): void {
+    this.context.brokerAnswered(this.chosen as Broker);
+    this.step({ type: "redirecting" });
+  }
+
+  /** Goes to this broker, and to those that were not tried yet when it fails. */
+  sendTo(target: Broker): void {
+    const rest = this.#order.slice(this.#attempt + 1).filter((broker) => broker !== target);
+    this.#decided([target, ...rest]);
+  }
+
+  /** Nobody else takes the client: the CONNACK of the broker that was left is the last word. */
+  passRefusal(connack: Uint8Array, code: number): void {
+    if (this.machine.state !== "deciding") return;
+    this.passDownstream(connack);
+    this.step({ type: "rejected", fault: refusalOf(code) });
+  }
+
   /** CONNACK with a refusal was passed on: its code is the broker's last word. */
   brokerRefused(code: number): void {
     this.context.brokerAnswered(this.chosen as Broker);
-    this.step({ type: "rejected", fault: fault("broker_refused", `CONNACK with code 0x${code.toString(16).padStart(2, "0")}`) });
+    this.step({ type: "rejected", fault: refusalOf(code) });
   }
 
   /** A broker's packet, or the rest of one, outside of the hot path. */
@@ -397,4 +416,8 @@ export class Session implements Timed, DialHandler {
       this.#leaveBroker();
     }
   }
+}
+
+function refusalOf(code: number): Fault {
+  return fault("broker_refused", `CONNACK with code 0x${code.toString(16).padStart(2, "0")}`);
 }

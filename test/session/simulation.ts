@@ -151,6 +151,7 @@ export class Simulation {
       brokerFailed: (broker, _why, by) => void (by === undefined ? broker.failed(this.time.now) : broker.suspected(by.clientId, this.time.now)),
       internalError: (thrown) => { throw thrown; },
       brokerAnswered: (broker) => broker.succeeded(),
+      redirects: { refused: (session, { code }, frame) => this.#sendOn(session, code, frame), disconnected: (_session, frame) => frame },
       opened: () => {},
       finished: (session) => {
         assert.ok(this.sessions.delete(session), "a session finishes once");
@@ -166,6 +167,19 @@ export class Simulation {
       this.wheel.advance(this.time.now);
       this.#tick();
     });
+  }
+
+  /** Some refusals name another broker, at once or when somebody was asked; some of those then turn out to name none. */
+  #sendOn(session: Session, code: number, connack: Uint8Array): boolean {
+    if (session.machine.isCommitted || this.#random.chance(0.5)) return false;
+    session.leaveBroker();
+    const goOn = () => {
+      if (this.#random.chance(0.3)) session.passRefusal(connack, code);
+      else session.sendTo(this.#random.pick(this.pool.brokers));
+    };
+    if (this.#random.chance(0.5)) goOn();
+    else this.time.after(this.#random.integer(1, 4_000), goOn);
+    return true;
   }
 
   #dial(broker: Broker, handler: DialHandler): Dial {
