@@ -151,6 +151,7 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   async #loadRedirects(): Promise<void> {
+    if (this.#redirects !== undefined) return;
     const { Redirects } = await import("./redirects.ts");
     const redirects = new Redirects({
       wheel: this.wheel,
