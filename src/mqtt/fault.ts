@@ -50,6 +50,9 @@ export const FAULTS = {
   broker_refused: kind("client", 0, 0, 0),
   broker_down: kind("broker", 3, 0x88, 0x8b),
   broker_moved: kind("operator", 3, 0x88, 0x9c),
+  broker_maintenance: kind("operator", 3, 0x88, 0x98),
+  rebalanced: kind("operator", 3, 0x88, 0x9c),
+  session_taken_over: kind("client", 0, 0, 0x8e),
   broker_stalled: kind("broker", 0, 0, 0x83),
   internal_error: kind("sluice", 3, 0x80, 0x80),
 } as const satisfies Record<string, FaultKind>;

@@ -43,6 +43,35 @@ export function planMoves(brokers: readonly Broker[], { absolute, relative }: Re
   return moves;
 }
 
+/** The same where clients go to the first broker that can take them: it gets everybody back, as far as it has room. */
+export function planReturns(brokers: readonly Broker[]): Move[] {
+  const good = brokers.filter(({ state }) => state.isGood);
+  const ranked = [...good.filter(({ isBackup }) => !isBackup), ...good.filter(({ isBackup }) => isBackup)];
+  const [first, ...others] = ranked;
+  let room = first === undefined ? 0 : Math.max(0, first.sessionsMax - first.sessions);
+  const moves: Move[] = [];
+  for (const from of others) {
+    const sessions = Math.min(from.sessions, room);
+    room -= sessions;
+    if (sessions > 0) moves.push({ from, sessions });
+  }
+  return moves;
+}
+
+/**
+ * For round robin: the turn that a moved client takes when it comes again is that of the broker that lacks most, or it would as likely as not be
+ * sent back. The turns of all stay as many as they were.
+ */
+export function passTurn(from: Broker, brokers: readonly Broker[]): void {
+  const turn = brokers.reduce((sum, broker) => sum + broker.weight, 0);
+  const fullness = ({ sessions, weight, current }: Broker) => (sessions + Math.max(0, current / turn)) / weight;
+  const takers = brokers.filter((broker) => broker !== from && broker.state.isGood && !broker.isBackup && broker.hasRoom);
+  const [to] = takers.sort((a, b) => fullness(a) - fullness(b));
+  if (to === undefined) return;
+  from.current -= turn;
+  to.current += turn;
+}
+
 /** The `count` sessions that have been idle for longest, the idlest first, in one pass however many there are. */
 export function idlest<Session>(sessions: Iterable<Session>, count: number, idleMs: (session: Session) => number): Session[] {
   const found: { readonly session: Session; readonly idle: number }[] = [];

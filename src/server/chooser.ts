@@ -8,16 +8,20 @@ import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
 import type { Session } from "../session/session.ts";
 import type { PassThrough } from "./entrance.ts";
+import { TakeOver } from "./take_over.ts";
 import { keyOf, routeKeyOf, usernameOf } from "./session_keys.ts";
 
 /** Where clients go: routes name the pool, pools know their brokers and who was where. */
 export class Chooser {
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly #takeOvers: ReadonlyMap<Pool, TakeOver>;
   readonly #routes: Routes;
   readonly #random: () => number;
 
   constructor({ pools, routes = [] }: Configuration, random: () => number) {
     this.pools = new Map(pools.map((pool) => [pool.name, new Pool(pool)]));
+    const several = [...this.pools.values()].filter(({ config, brokers }) => config.takeOver === true && brokers.length > 1);
+    this.#takeOvers = new Map(several.map((pool) => [pool, new TakeOver()]));
     this.#routes = new Routes(routes);
     this.#random = random;
   }
@@ -52,17 +56,24 @@ export class Chooser {
     return { pool, routeName: route?.name, order };
   }
 
-  /** CONNACK with success: the broker holds this client's MQTT session from now on, if it holds any. */
-  opened(session: Session, now: number): void {
-    const { affinity } = session.pool;
-    if (affinity === undefined) return;
+  /**
+   * CONNACK with success: the broker holds this client's MQTT session from now on, if it holds any. Answers the broker on which an older
+   * session is to be ended, if there is one.
+   */
+  opened(session: Session, now: number): Broker | undefined {
+    this.#takeOvers.get(session.pool)?.opened(session);
+    const { affinity, config } = session.pool;
+    if (affinity === undefined) return undefined;
     const { version, cleanStart } = session.connect as Connect;
     const expiryMs = sessionExpiryMs({ version, cleanStart, expirySeconds: session.sessionExpirySeconds });
-    affinity.opened({ clientId: session.clientId, broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
+    const left = affinity.opened({ clientId: session.clientId, broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
+    return config.clearSessions && cleanStart ? left : undefined; // without a clean start the client may want what is there
   }
 
   finished(session: Session, now: number): void {
-    if (session.isOpen) session.pool.affinity?.closed(session.clientId, session, now);
+    if (!session.isOpen) return;
+    this.#takeOvers.get(session.pool)?.finished(session);
+    session.pool.affinity?.closed(session.clientId, session, now);
   }
 }
 

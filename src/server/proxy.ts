@@ -10,19 +10,20 @@ import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
+import { changeBroker, describeBroker, findBroker } from "./broker_admin.ts";
 import { keyOf } from "./session_keys.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
 import type { FileWatch } from "./file_watch.ts";
 import { Chooser } from "./chooser.ts";
-import type { Evictions } from "./evictions.ts";
 import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
 import { listenOptions } from "./listen_options.ts";
+import { Movements } from "./movements.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
 import { logBrokerDown, logBrokerUp, logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
-import type { BrokerAnswer, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
+import type { BrokerAnswer, BrokerChange, BrokerInfo, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
 import type { Tunnels, TunnelsOwner } from "./tunnels.ts";
 import type { Downstream, Upstreams } from "./upstream.ts";
 
@@ -63,7 +64,8 @@ class Server implements ProxyServer, EntranceOwner {
   #watch: FileWatch | undefined = undefined;
   #gate: Gate | undefined = undefined;
   #health: HealthChecks | undefined = undefined;
-  #evictions: Evictions | undefined = undefined;
+  readonly #movements: Movements;
+  readonly #startedAt: number;
   #isDraining = false;
   #ticking: ReturnType<typeof setInterval> | undefined = undefined;
   #whenEmpty: (() => void) | undefined = undefined;
@@ -74,9 +76,19 @@ class Server implements ProxyServer, EntranceOwner {
     this.#options = options;
     this.runtime = runtime;
     this.#log = options.log;
-    this.wheel = new TimerWheel(runtime.system.now());
+    this.#startedAt = runtime.system.now();
+    this.wheel = new TimerWheel(this.#startedAt);
     this.#chooser = new Chooser(configuration, () => runtime.system.random());
     this.#poolMaterials = new Map(material.pools);
+    this.#movements = new Movements({
+      pools: [...this.#chooser.pools.values()],
+      sessions: this.#sessions,
+      tunnels: () => this.#tunnels?.all ?? [],
+      system: runtime.system,
+      log: this.#log,
+      dial: (broker, handler) => this.#dial(broker, undefined, handler),
+      internalError: (thrown) => this.#reportError(thrown),
+    });
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
 
@@ -94,6 +106,17 @@ class Server implements ProxyServer, EntranceOwner {
 
   get refusals(): ReadonlyMap<FaultCode, number> {
     return this.#refusals;
+  }
+
+  get brokers(): readonly BrokerInfo[] {
+    return [...this.#chooser.pools.values()].flatMap(({ brokers }) => brokers.map((broker) => describeBroker(broker, this.#startedAt, this.runtime.system)));
+  }
+
+  setBroker(pool: string, name: string, change: BrokerChange): void {
+    const broker = findBroker(this.#chooser.pools, pool, name);
+    const isMoved = changeBroker(broker, change, this.runtime.system.now(), this.#log);
+    if (isMoved && change.state === "maint") this.#movements.takeOut(broker);
+    else if (isMoved) this.#movements.putBack(broker);
   }
 
   async start(): Promise<ListenFailure | undefined> {
@@ -126,13 +149,10 @@ class Server implements ProxyServer, EntranceOwner {
   async #watchBrokers(): Promise<void> {
     const pools = [...this.#chooser.pools.values()];
     const { log, system } = { log: this.#log, system: this.runtime.system };
-    const hasHealth = pools.some(({ config }) => config.health !== undefined);
-    if (!hasHealth && !pools.some(({ config }) => config.failOver === "all")) return;
-    const evictions = new (await import("./evictions.ts")).Evictions({ pools, sessions: this.#sessions, now: () => system.now() });
-    this.#evictions = evictions;
-    if (!hasHealth) return;
+    await this.#movements.start();
+    if (!pools.some(({ config }) => config.health !== undefined)) return;
     const { HealthChecks } = await import("./health_checks.ts");
-    this.#health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => evictions.wentDown(broker) });
+    this.#health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => this.#movements.wentDown(broker) });
     this.#health.start();
   }
 
@@ -220,7 +240,11 @@ class Server implements ProxyServer, EntranceOwner {
         if (gate === undefined) return this.#chooser.choose(session, this.wheel.now);
         return gate.admit(session, () => this.#chooser.choose(session, this.wheel.now));
       },
-      dial: (broker, { address, client, origin }, handler) => this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler),
+      dial: (broker, session, handler) => {
+        const { address, client, origin } = session;
+        this.#movements.dialing(session, broker);
+        return this.#dial(broker, { address, port: origin?.port ?? client.remotePort, origin }, handler);
+      },
       brokerFailed: (broker, why, by) => {
         const now = this.wheel.now;
         const isNews = by === undefined ? broker.failed(now, why.detail) : broker.suspected(keyOf(by), now, why.detail);
@@ -229,7 +253,7 @@ class Server implements ProxyServer, EntranceOwner {
       },
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
       opened: (session) => {
-        this.#chooser.opened(session, this.wheel.now);
+        this.#movements.opened(session, this.#chooser.opened(session, this.wheel.now));
         logOpen(this.#log, session);
         this.#tell(() => this.#options.onOpen?.(describeSession(session)));
       },
@@ -249,6 +273,7 @@ class Server implements ProxyServer, EntranceOwner {
       },
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
       opened: (tunnel) => {
+        this.#movements.reached(tunnel.chosen as Broker);
         logTunnelOpen(this.#log, tunnel);
         this.#tell(() => this.#options.onOpen?.(describeTunnel(tunnel)));
       },
@@ -383,7 +408,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#doors = [];
     this.#watch?.close();
     this.#health?.stop();
-    this.#evictions?.close();
+    this.#movements.close();
     for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));
   }
