@@ -59,8 +59,8 @@ export function planReturns(brokers: readonly Broker[]): Move[] {
 }
 
 /**
- * For round robin: the turn that a moved client takes when it comes again is that of the broker that lacks most, or it would as likely as not be
- * sent back. The turns of all stay as many as they were.
+ * For round robin: a client that was moved takes a turn of the broker that lacks most when it comes again, or it would as likely as not be sent
+ * back. It is a turn more: for all other clients the turns go on as if it had not come.
  */
 export function passTurn(from: Broker, brokers: readonly Broker[]): void {
   const turn = brokers.reduce((sum, broker) => sum + broker.weight, 0);
@@ -68,7 +68,7 @@ export function passTurn(from: Broker, brokers: readonly Broker[]): void {
   const takers = brokers.filter((broker) => broker !== from && broker.state.isGood && !broker.isBackup && broker.hasRoom);
   const [to] = takers.sort((a, b) => fullness(a) - fullness(b));
   if (to === undefined) return;
-  from.current -= turn;
+  for (const broker of brokers) broker.current -= broker.weight;
   to.current += turn;
 }
 

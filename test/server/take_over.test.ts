@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { BrokerConnection, BrokerOptions } from "../abuse/recording_broker.ts";
+import { type Rig, type RigOptions, startRig } from "../abuse/rig.ts";
+import { until } from "../support/deadline.ts";
+import * as m from "../support/mqtt_bytes.ts";
+import type { RawClient } from "../support/raw_client.ts";
+
+const [EIGHT_E] = [m.hex("e0 02 8e 00")];
+
+/** Round robin over these brokers: the next client is on the next one. */
+const start = (t: Parameters<typeof startRig>[0], brokers: readonly BrokerOptions[] = [{}, {}], more: object = {}, options: RigOptions = {}) =>
+  startRig(t, { brokers, configure: (urls) => ({ pools: { default: { brokers: [...urls], ...more } } }), ...options });
+
+async function enter(rig: Rig, fields: m.ConnectFields): Promise<RawClient> {
+  const client = await rig.open();
+  await client.send(m.connect(fields));
+  const { type, body } = await client.takePacket();
+  assert.deepEqual([type, body[1]], [2, 0], "CONNACK with success");
+  return client;
+}
+
+const countOn = (rig: Rig, clientId: string) => rig.brokers.map(({ connections }) => connections.filter((one) => one.clientId === clientId).length);
+
+describe("take-over", () => {
+  test("on another broker: MQTT 5 hears 0x8E, 3.x a FIN, and the older one's broker no DISCONNECT; the newer one is served", async (t) => {
+    const rig = await start(t);
+    for (const version of [5, 4, 3] as const) {
+      const clientId = `twin-${version}`;
+      const older = await enter(rig, { version, clientId });
+      const newer = await enter(rig, { version, clientId });
+      assert.deepEqual(countOn(rig, clientId), [1, 1]);
+      if (version === 5) await older.expect(EIGHT_E);
+      assert.equal(await older.expectEndWithoutData(), "fin");
+      await until(() => rig.ends.some((end) => end.clientId === clientId && end.reason === "session_taken_over"), 5_000, "the older session's end");
+      const left = rig.brokers.flatMap(({ connections }) => connections).find((one) => one.clientId === clientId && one.ending !== "open") as BrokerConnection;
+      assert.deepEqual([left.ending, left.packets], ["fin", 1], "CONNECT and FIN: its will is published there");
+      await newer.send(m.pingreq());
+      await newer.expect(m.pingresp());
+      await newer.close();
+    }
+    await rig.settled();
+  });
+
+  test("whom a broker does not accept throws nobody out, nor one who only says CONNECT", async (t) => {
+    const refuses = (connection: BrokerConnection, packet: m.RawPacket) => {
+      if (packet.type === 1) connection.send(m.connack({ version: connection.version, code: connection.version === 5 ? 0x87 : 5 }));
+    };
+    const rig = await start(t, [{}, { packet: refuses }, { packet: () => {} }]);
+    const victim = await enter(rig, { version: 5, clientId: "victim" });
+    for (const version of [5, 4] as const) {
+      // The second broker refuses, the third says nothing, the first is left out.
+      const refused = await rig.open();
+      await refused.send(m.connect({ version, clientId: "victim" }));
+      assert.deepEqual((await refused.takePacket()).body[1], version === 5 ? 0x87 : 5);
+      const waiting = await rig.open();
+      await waiting.send(m.connect({ version, clientId: "victim" }));
+      await until(() => (countOn(rig, "victim")[2] ?? 0) > 0, 5_000, "CONNECT at the silent broker");
+      waiting.reset();
+      await enter(rig, { clientId: "another" });
+    }
+    await victim.send(m.pingreq());
+    await victim.expect(m.pingresp());
+    assert.equal(victim.ending, "open");
+  });
+
+  test("on the same broker it is the broker's affair: sluice adds nothing to what that says", async (t) => {
+    const rig = await start(t, [{}, {}], { balance: "first" });
+    const older = await enter(rig, { version: 5, clientId: "twin" });
+    await enter(rig, { version: 5, clientId: "twin" });
+    await rig.canary();
+    await older.send(m.pingreq());
+    await older.expect(m.pingresp());
+    rig.broker.connections[0]?.send(m.disconnect({ version: 5, code: 0x8e }));
+    rig.broker.connections[0]?.end();
+    await older.expect(m.disconnect({ version: 5, code: 0x8e }));
+    await older.expectEndWithoutData();
+  });
+
+  test("an id that a broker assigned counts; it can be switched off; one id in two pools are two clients", async (t) => {
+    const assigns = (connection: BrokerConnection, packet: m.RawPacket) => {
+      if (packet.type === 1) connection.send(m.connack({ version: 5, properties: connection.clientId === "" ? m.PROPERTY.assignedClientId("given-1") : [] }));
+      else if (packet.type === 12) connection.send(m.pingresp());
+    };
+    const rig = await start(t, [{ packet: assigns }, { packet: assigns }]);
+    const nameless = await enter(rig, { version: 5, clientId: "" });
+    await enter(rig, { version: 5, clientId: "given-1" });
+    await nameless.expect(EIGHT_E);
+
+    const off = await start(t, [{}, {}], { take_over: false });
+    const both = [await enter(off, { version: 5, clientId: "twin" }), await enter(off, { version: 5, clientId: "twin" })];
+    const pools = await startRig(t, {
+      brokers: [{}, {}, {}, {}],
+      configure: (urls) => ({
+        listeners: [{ listen: "mqtt://127.0.0.1:0", pool: "a" }],
+        routes: [{ version: ["3.1.1"], pool: "b" }],
+        pools: { a: { brokers: urls.slice(0, 2) }, b: { brokers: urls.slice(2) } },
+      }),
+    });
+    both.push(await enter(pools, { version: 5, clientId: "twin" }), await enter(pools, { version: 4, clientId: "twin" }));
+    for (const client of both) {
+      await client.send(m.pingreq());
+      await client.expect(m.pingresp());
+    }
+  });
+
+  test("the older one gets the packet that is on its way, and then 0x8E", async (t) => {
+    const rig = await start(t);
+    const older = await enter(rig, { version: 5, clientId: "twin" });
+    const packet = m.publish({ version: 5, payload: "0123456789" });
+    const [broker] = rig.brokers[0]!.connections as [BrokerConnection];
+    broker.send(packet.subarray(0, 9));
+    await older.take(9);
+    await enter(rig, { version: 5, clientId: "twin" });
+    await older.expectSilence(50);
+    broker.send(packet.subarray(9));
+    await older.expect(m.bytes(packet.subarray(9), EIGHT_E));
+    await older.expectEndWithoutData();
+  });
+
+  test("hostile: 1,000 connections with one id end in one that is open, and nothing is left over", async (t) => {
+    const rig = await start(t, [{}, {}, {}]);
+    await rig.canary();
+    await rig.markBase();
+    const last: RawClient[] = [];
+    for (let round = 0; round < 20; round++) {
+      const clients = await Promise.all(Array.from({ length: 50 }, () => enter(rig, { version: 5, clientId: "storm" })));
+      last.push(...clients);
+    }
+    // Those that shared a broker are still there: these brokers do not take over. Of different brokers one alone is left.
+    const open = last.filter(({ ending }) => ending === "open");
+    await until(() => new Set(open.filter(({ ending }) => ending === "open").map(({ socket }) => rig.opens.find(({ port }) => port === socket.localPort)?.broker)).size === 1, 10_000, "all but one broker to be left");
+    await rig.settled(15_000);
+  });
+});
