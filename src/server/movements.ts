@@ -1,4 +1,3 @@
-import type { Connect } from "../mqtt/connect.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -8,6 +7,7 @@ import type { Tunnel } from "../session/tunnel.ts";
 import type { Evictions } from "./evictions.ts";
 import type { Rebalancing } from "./rebalancing.ts";
 import type { SessionClearing } from "./session_clearing.ts";
+import { connectAtBrokers, idAtBrokers } from "./session_keys.ts";
 
 export interface MovementsOptions {
   readonly pools: readonly Pool[];
@@ -51,13 +51,13 @@ export class Movements {
     this.#clearing?.stop();
   }
 
-  dialing({ clientId }: Session, broker: Broker): void {
-    this.#clearing?.yieldTo(clientId, broker);
+  dialing(session: Session, broker: Broker): void {
+    this.#clearing?.yieldTo(idAtBrokers(session), broker);
   }
 
   /** CONNACK with success was passed on. `left`: where an older MQTT session of the client is to be ended. */
   opened(session: Session, left: Broker | undefined): void {
-    if (left !== undefined) this.#clearing?.clear(session.connect as Connect, left);
+    if (left !== undefined) this.#clearing?.clear(connectAtBrokers(session), left);
     this.#rebalancing?.opened(session);
     this.reached(session.chosen as Broker);
   }

@@ -6,7 +6,7 @@ import { dueAtRate } from "../pool/pacing.ts";
 import type { Pool } from "../pool/pool.ts";
 import { idlest, passTurn, planMoves, planReturns } from "../pool/rebalance.ts";
 import type { Session } from "../session/session.ts";
-import { usernameOf } from "./session_keys.ts";
+import { idAtBrokers, usernameOf } from "./session_keys.ts";
 
 /** A broker must have been good for so long before clients are moved to it: one that flaps must not drag them to and fro. */
 const SETTLE_MS = 3_000;
@@ -84,7 +84,7 @@ export class Mover {
     const { pool } = this.#options;
     const sessions = idlest(this.#movable(from, now), count, ({ heardAt }) => -heardAt);
     for (const session of sessions) {
-      pool.affinity?.forget(session.clientId, session);
+      pool.affinity?.forget(idAtBrokers(session), session);
       if (pool.config.balance === "round_robin") passTurn(from, pool.brokers);
       session.step({ type: "leave", fault: fault("rebalanced", `${from.name} has more than its share of the clients`) });
     }

@@ -8,6 +8,16 @@ export function keyOf(session: Session): string {
   return session.clientId || session.address;
 }
 
+/** Under which the brokers know it. */
+export function idAtBrokers(session: Session): string {
+  return session.clientId;
+}
+
+/** What the brokers got from a session that is not open yet, but for credentials of a broker's URL. */
+export function connectAtBrokers(session: Session): Connect {
+  return session.connect as Connect;
+}
+
 /** As it was checked, else as the client says. */
 export function usernameOf(session: Session): string | undefined {
   return session.username ?? session.connect?.username;

@@ -1,5 +1,6 @@
 import { fault } from "../mqtt/fault.ts";
 import type { Session } from "../session/session.ts";
+import { idAtBrokers } from "./session_keys.ts";
 
 /**
  * Who is open under which client id, over all brokers of one pool: of two at once the newest stays, as within one broker ([MQTT-3.1.4-3]).
@@ -10,16 +11,18 @@ export class TakeOver {
 
   /** CONNACK with success was passed on. Not before: whom no broker accepts must not be able to throw others out. */
   opened(session: Session): void {
-    const { clientId, chosen } = session;
-    if (clientId === "") return;
-    const older = this.#open.get(clientId);
-    this.#open.set(clientId, session);
+    const { chosen } = session;
+    const id = idAtBrokers(session);
+    if (id === "") return;
+    const older = this.#open.get(id);
+    this.#open.set(id, session);
     // A broker that has both of them sees to it itself, and what it says reaches the older one.
     if (older === undefined || older.chosen === chosen) return;
     older.step({ type: "leave", fault: fault("session_taken_over", `the client came again, to ${chosen?.name}`) });
   }
 
   finished(session: Session): void {
-    if (this.#open.get(session.clientId) === session) this.#open.delete(session.clientId);
+    const id = idAtBrokers(session);
+    if (this.#open.get(id) === session) this.#open.delete(id);
   }
 }
