@@ -4,13 +4,15 @@ import type { Pool } from "../pool/pool.ts";
 import type { Dial, DialHandler, System } from "../runtime/types.ts";
 import type { Session } from "../session/session.ts";
 import type { Tunnel } from "../session/tunnel.ts";
+import { changeBroker, describeBroker, findBroker } from "./broker_admin.ts";
 import type { Evictions } from "./evictions.ts";
 import type { Rebalancing } from "./rebalancing.ts";
 import type { SessionClearing } from "./session_clearing.ts";
 import { connectAtBrokers, idAtBrokers } from "./session_keys.ts";
+import type { BrokerChange, BrokerInfo } from "./types.ts";
 
 export interface MovementsOptions {
-  readonly pools: readonly Pool[];
+  readonly pools: ReadonlyMap<string, Pool>;
   readonly sessions: ReadonlySet<Session>;
   readonly tunnels: () => Iterable<Tunnel>;
   readonly system: System;
@@ -19,9 +21,11 @@ export interface MovementsOptions {
   readonly internalError: (thrown: unknown) => void;
 }
 
-/** All that sends open sessions elsewhere, or tidies up behind them; each is loaded where the configuration asks for it, or the operator does. */
+/** What the operator says of brokers, and all that sends open sessions elsewhere or tidies up behind them. Each is loaded where the configuration asks for it, or the operator does. */
 export class Movements {
   readonly #options: MovementsOptions;
+  readonly #pools: readonly Pool[];
+  readonly #startedAt: number;
   #evictions: Evictions | undefined = undefined;
   #rebalancing: Rebalancing | undefined = undefined;
   #clearing: SessionClearing | undefined = undefined;
@@ -29,10 +33,26 @@ export class Movements {
 
   constructor(options: MovementsOptions) {
     this.#options = options;
+    this.#pools = [...options.pools.values()];
+    this.#startedAt = options.system.now();
+  }
+
+  get brokers(): readonly BrokerInfo[] {
+    return this.#pools.flatMap(({ brokers }) => brokers.map((broker) => describeBroker(broker, this.#startedAt, this.#options.system)));
+  }
+
+  /** Throws a RangeError for what does not exist or cannot be. */
+  change(pool: string, name: string, change: BrokerChange): void {
+    const { pools, system, log } = this.#options;
+    const broker = findBroker(pools, pool, name);
+    if (!changeBroker(broker, change, system.now(), log)) return;
+    if (change.state === "maint") this.#takeOut(broker);
+    else this.#evictions?.putBack(broker);
   }
 
   async start(): Promise<void> {
-    const { pools, sessions, system, log, dial } = this.#options;
+    const { sessions, system, log, dial } = this.#options;
+    const pools = this.#pools;
     if (pools.some(({ config }) => config.health !== undefined || config.failOver === "all")) await this.#loadEvictions();
     const rebalanced = pools.filter(({ config }) => config.rebalance !== undefined);
     if (rebalanced.length > 0) {
@@ -64,26 +84,22 @@ export class Movements {
 
   /** Whoever was on its way to a broker when that was taken out is found now. */
   reached(broker: Broker): void {
-    if (broker.state.admin === "maint") this.takeOut(broker);
+    if (broker.state.admin === "maint") this.#takeOut(broker);
   }
 
   wentDown(broker: Broker): void {
     this.#evictions?.wentDown(broker);
   }
 
-  takeOut(broker: Broker): void {
+  #takeOut(broker: Broker): void {
     this.#loadEvictions().then((evictions) => {
       if (broker.state.admin === "maint" && !this.#isClosed) evictions.takenOut(broker);
     }, this.#options.internalError);
   }
 
-  putBack(broker: Broker): void {
-    this.#evictions?.putBack(broker);
-  }
-
   async #loadEvictions(): Promise<Evictions> {
     const { Evictions } = await import("./evictions.ts");
-    const { pools, sessions, tunnels, system } = this.#options;
-    return (this.#evictions ??= new Evictions({ pools, guests: () => [...sessions, ...tunnels()], now: () => system.now() }));
+    const { sessions, tunnels, system } = this.#options;
+    return (this.#evictions ??= new Evictions({ pools: this.#pools, guests: () => [...sessions, ...tunnels()], now: () => system.now() }));
   }
 }

@@ -10,7 +10,6 @@ import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
-import { changeBroker, describeBroker, findBroker } from "./broker_admin.ts";
 import { keyOf } from "./session_keys.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
@@ -19,6 +18,7 @@ import { Chooser } from "./chooser.ts";
 import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
+import { LastSession } from "./last_session.ts";
 import { listenOptions } from "./listen_options.ts";
 import { Movements } from "./movements.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
@@ -65,10 +65,9 @@ class Server implements ProxyServer, EntranceOwner {
   #gate: Gate | undefined = undefined;
   #health: HealthChecks | undefined = undefined;
   readonly #movements: Movements;
-  readonly #startedAt: number;
   #isDraining = false;
   #ticking: ReturnType<typeof setInterval> | undefined = undefined;
-  #whenEmpty: (() => void) | undefined = undefined;
+  readonly #last = new LastSession(() => this.sessionCount);
   #stopping: Promise<void> | undefined = undefined;
 
   constructor(options: ProxyOptions) {
@@ -76,16 +75,11 @@ class Server implements ProxyServer, EntranceOwner {
     this.#options = options;
     this.runtime = runtime;
     this.#log = options.log;
-    this.#startedAt = runtime.system.now();
-    this.wheel = new TimerWheel(this.#startedAt);
+    this.wheel = new TimerWheel(runtime.system.now());
     this.#chooser = new Chooser(configuration, () => runtime.system.random());
     this.#poolMaterials = new Map(material.pools);
     this.#movements = new Movements({
-      pools: [...this.#chooser.pools.values()],
-      sessions: this.#sessions,
-      tunnels: () => this.#tunnels?.all ?? [],
-      system: runtime.system,
-      log: this.#log,
+      pools: this.#chooser.pools, sessions: this.#sessions, tunnels: () => this.#tunnels?.all ?? [], system: runtime.system, log: options.log,
       dial: (broker, handler) => this.#dial(broker, undefined, handler),
       internalError: (thrown) => this.#reportError(thrown),
     });
@@ -109,14 +103,11 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   get brokers(): readonly BrokerInfo[] {
-    return [...this.#chooser.pools.values()].flatMap(({ brokers }) => brokers.map((broker) => describeBroker(broker, this.#startedAt, this.runtime.system)));
+    return this.#movements.brokers;
   }
 
-  setBroker(pool: string, name: string, change: BrokerChange): void {
-    const broker = findBroker(this.#chooser.pools, pool, name);
-    const isMoved = changeBroker(broker, change, this.runtime.system.now(), this.#log);
-    if (isMoved && change.state === "maint") this.#movements.takeOut(broker);
-    else if (isMoved) this.#movements.putBack(broker);
+  setBroker(pool: string, broker: string, change: BrokerChange): void {
+    this.#movements.change(pool, broker, change);
   }
 
   async start(): Promise<ListenFailure | undefined> {
@@ -281,7 +272,7 @@ class Server implements ProxyServer, EntranceOwner {
         if (tunnel.cause !== undefined && !tunnel.isOpen) this.#countRefusal(tunnel.cause.code);
         logTunnelClose(this.#log, tunnel);
         this.#tell(() => this.#options.onClose?.(describeTunnelEnd(tunnel)));
-        this.#noteEmpty();
+        this.#last.noteEnd();
       },
     };
   }
@@ -305,11 +296,7 @@ class Server implements ProxyServer, EntranceOwner {
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);
     this.#tell(() => this.#options.onClose?.(describeEnd(session)));
-    this.#noteEmpty();
-  }
-
-  #noteEmpty(): void {
-    if (this.sessionCount === 0) this.#whenEmpty?.();
+    this.#last.noteEnd();
   }
 
   #tell(call: () => void): void {
@@ -373,7 +360,7 @@ class Server implements ProxyServer, EntranceOwner {
     log.info(EVENTS.drainStart, `stopping: no new clients, ${this.sessionCount} sessions have ${drainTimeoutMs / 1000} s to end`);
     const why = fault("shutting_down", "sluice is stopping");
     for (const session of [...this.#sessions]) session.step({ type: "drain", fault: why });
-    await this.#untilEmpty(drainTimeoutMs);
+    await this.#last.within(drainTimeoutMs);
     await this.stopNow();
     log.info(EVENTS.drainEnd, "stopped");
   }
@@ -384,21 +371,8 @@ class Server implements ProxyServer, EntranceOwner {
     const why = fault("shutting_down", "sluice was stopped before the session ended");
     for (const session of [...this.#sessions]) session.step({ type: "stop", fault: why });
     this.#tunnels?.endAll(why);
-    await this.#untilEmpty(STOP_NOW_MS);
+    await this.#last.within(STOP_NOW_MS);
     this.#stopTicking();
-  }
-
-  #untilEmpty(milliseconds: number): Promise<void> {
-    if (this.sessionCount === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      const before = this.#whenEmpty;
-      this.#whenEmpty = () => {
-        clearTimeout(timer);
-        before?.();
-        resolve();
-      };
-    });
   }
 
   async #closeListeners(): Promise<void> {
