@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { BrokerConnection, BrokerOptions } from "../abuse/recording_broker.ts";
+import { answer, type BrokerConnection, type BrokerOptions } from "../abuse/recording_broker.ts";
 import { type Rig, type RigOptions, startRig } from "../abuse/rig.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
@@ -18,6 +18,22 @@ async function enter(rig: Rig, fields: m.ConnectFields): Promise<RawClient> {
   const { type, body } = await client.takePacket();
   assert.deepEqual([type, body[1]], [2, 0], "CONNACK with success");
   return client;
+}
+
+/** Of two with one id the newer one wins, as in every real broker. */
+function takesOver(): BrokerOptions {
+  const byId = new Map<string, BrokerConnection>();
+  return {
+    packet: (connection, packet) => {
+      if (packet.type === 1) {
+        const older = byId.get(connection.clientId);
+        older?.send(m.disconnect({ version: 5, code: 0x8e }));
+        older?.end();
+        byId.set(connection.clientId, connection);
+      }
+      answer(connection, packet);
+    },
+  };
 }
 
 const countOn = (rig: Rig, clientId: string) => rig.brokers.map(({ connections }) => connections.filter((one) => one.clientId === clientId).length);
@@ -119,17 +135,16 @@ describe("take-over", () => {
   });
 
   test("hostile: 1,000 connections with one id end in one that is open, and nothing is left over", async (t) => {
-    const rig = await start(t, [{}, {}, {}]);
+    const rig = await start(t, [takesOver(), takesOver(), takesOver()]);
     await rig.canary();
     await rig.markBase();
-    const last: RawClient[] = [];
-    for (let round = 0; round < 20; round++) {
-      const clients = await Promise.all(Array.from({ length: 50 }, () => enter(rig, { version: 5, clientId: "storm" })));
-      last.push(...clients);
-    }
-    // Those that shared a broker are still there: these brokers do not take over. Of different brokers one alone is left.
-    const open = last.filter(({ ending }) => ending === "open");
-    await until(() => new Set(open.filter(({ ending }) => ending === "open").map(({ socket }) => rig.opens.find(({ port }) => port === socket.localPort)?.broker)).size === 1, 10_000, "all but one broker to be left");
+    for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 50 }, () => enter(rig, { version: 5, clientId: "storm" })));
+    await until(() => rig.proxy.sessionCount <= 1, 15_000, "one session alone to be left");
+    const last = await enter(rig, { version: 5, clientId: "storm" });
+    await last.send(m.pingreq());
+    await last.expect(m.pingresp());
+    const reasons = new Set(rig.ends.filter(({ clientId }) => clientId === "storm").map(({ reason }) => reason));
+    for (const reason of reasons) assert.ok(["session_taken_over", "broker_disconnect"].includes(reason), reason);
     await rig.settled(15_000);
   });
 });
