@@ -11,6 +11,11 @@ export class TakeOver {
   /** A set only while there are several: one is leaving, or a broker has not yet closed it. */
   readonly #open = new Map<string, Session | Set<Session>>();
 
+  /** Client ids that are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** CONNACK with success was passed on. Not before: whom no broker accepts must not be able to throw others out. */
   opened(session: Session): void {
     const id = idAtBrokers(session);

@@ -53,8 +53,14 @@ describe("clear_sessions", () => {
     const expected = m.connect({ clientId: "keeper", clean: true, keepAliveSeconds: 10, username: "admin", password: "secret" });
     await clearing.untilReceived(expected.length);
     assert.deepEqual(clearing.received.subarray(0, expected.length), expected);
+    await clearing.untilEnded();
+    await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
+    const { broker } = rig.opens.at(-1)!;
+    rig.proxy.setBroker("default", broker as string, { state: "maint" });
+    await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
+    assert.notEqual(rig.opens.at(-1)?.broker, broker, "it had to go elsewhere, and may want what is there");
     await rig.canary();
-    assert.equal(rig.contacts.length, 5, "four visits and one clearing");
+    assert.equal(rig.contacts.length, 7, "six visits and one clearing");
   });
 
   test("what fails is harmless: a broker that refuses, hangs up, says nonsense or nothing", async (t) => {
@@ -99,7 +105,7 @@ describe("clear_sessions", () => {
     await until(() => clearings.length === 1, 5_000, "the clearing at the broker");
     hangs = false;
     await visit(rig, { clientId: "keeper", clean: false }); // nothing is remembered of a clean one without an expiry: the first broker's turn
-    await clearings[0]?.untilEnded();
+    await clearings[0]?.untilEnded(2_000); // a clearing that is not given up waits for 5 s
     assert.equal(on(rig, "keeper")[0]?.length, 3);
     await rig.settled();
   });

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { answer, type BrokerConnection, type BrokerOptions } from "../abuse/recording_broker.ts";
 import { type Rig, type RigOptions, startRig } from "../abuse/rig.ts";
+import { TakeOver } from "../../src/server/take_over.ts";
+import type { Session } from "../../src/session/session.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import type { RawClient } from "../support/raw_client.ts";
+import { seeded } from "../support/seed.ts";
 
 const [EIGHT_E] = [m.hex("e0 02 8e 00")];
 
@@ -133,6 +136,28 @@ describe("take-over", () => {
     await older.expect(m.bytes(packet.subarray(9), EIGHT_E));
     await older.expectEndWithoutData();
   });
+
+  test("the registry holds what is open, and nothing afterwards, in whatever order they come and go", () => seeded((random) => {
+    const takeOver = new TakeOver();
+    const [a, b] = [{ name: "a" }, { name: "b" }];
+    const open = new Set<Session & { left: boolean }>();
+    for (let step = 0; step < 2_000; step++) {
+      if (random.chance(0.55)) {
+        const session = { clientId: random.pick(["", "x", "y", "z"]), chosen: random.pick([a, b]), left: false, step: () => { session.left = true; } } as unknown as Session & { left: boolean };
+        takeOver.opened(session);
+        open.add(session);
+        for (const other of open) {
+          if (other.clientId === session.clientId && other.clientId !== "" && other.chosen !== session.chosen) assert.ok(other.left, "an older one on another broker stays");
+        }
+        assert.equal(session.left, false);
+      } else if (open.size > 0) {
+        const session = random.pick([...open]);
+        open.delete(session);
+        takeOver.finished(session);
+      }
+      assert.equal(takeOver.size, new Set([...open].map(({ clientId }) => clientId).filter((id) => id !== "")).size);
+    }
+  }));
 
   test("hostile: 1,000 connections with one id end in one that is open, and nothing is left over", async (t) => {
     const rig = await start(t, [takesOver(), takesOver(), takesOver()]);

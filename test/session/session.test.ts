@@ -5,6 +5,7 @@ import { fault } from "../../src/mqtt/fault.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { Connection, ConnectionHandler, DialHandler } from "../../src/runtime/types.ts";
 import type { SessionContext } from "../../src/session/context.ts";
+import { Machine } from "../../src/session/machine.ts";
 import { Session } from "../../src/session/session.ts";
 import * as m from "../support/mqtt_bytes.ts";
 
@@ -205,6 +206,16 @@ describe("Session", () => {
     assert.deepEqual([client.wasReset, upstream.wasReset], [false, false]);
     pass(1_000);
     assert.deepEqual([client.ended, client.wasReset, upstream.wasReset], [false, true, true]);
+  });
+
+  test("leave has a deadline of its own, shorter than that of a stop", () => {
+    const why = fault("rebalanced", "elsewhere is more room");
+    for (const [type, limit] of [["leave", "linger"], ["drain", "half_closed"]] as const) {
+      const machine = new Machine();
+      for (const input of [{ type: "connect", version: 5 }, { type: "decided", brokers: 1 }, { type: "dialed" }, { type: "accepted" }] as const) machine.step(input);
+      assert.deepEqual(machine.step({ type, fault: why }), [{ do: "deadline", limit }, { do: "disconnect_at_boundary", fault: why }]);
+      assert.deepEqual(machine.step({ type, fault: why }), [], "once");
+    }
   });
 
   test("leave before the session is open is a refusal; after the broker's own DISCONNECT nothing is said", () => {
