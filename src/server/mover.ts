@@ -30,6 +30,8 @@ export class Mover {
   #since: number | undefined = undefined;
   #done = 0;
   #looksLeftOut = 0;
+  /** Moved, and not gone yet: a client may take its time to close. */
+  #leaving: Session[] = [];
 
   constructor(options: MoverOptions) {
     this.#options = options;
@@ -47,6 +49,7 @@ export class Mover {
   /** Once a second. */
   look(now: number): void {
     if (this.#looksLeftOut > 0) return void this.#looksLeftOut--;
+    this.#leaving = this.#leaving.filter(({ chosen }) => chosen !== undefined);
     const moves = this.#isCalm(now) ? this.#plan() : [];
     if (moves.length === 0) this.#since = undefined;
     else this.#move(moves, now);
@@ -72,7 +75,8 @@ export class Mover {
     this.#done += due; // what nobody takes now is not made up for later
     let moved = 0;
     for (const { from, sessions } of moves) {
-      const count = this.#moveFrom(from, Math.min(due, sessions), now);
+      const leaving = this.#leaving.filter(({ chosen }) => chosen === from).length;
+      const count = this.#moveFrom(from, Math.min(due, sessions - leaving), now);
       due -= count;
       moved += count;
     }
@@ -80,7 +84,7 @@ export class Mover {
   }
 
   #moveFrom(from: Broker, count: number, now: number): number {
-    if (count === 0) return 0;
+    if (count <= 0) return 0;
     const { pool } = this.#options;
     const sessions = idlest(this.#movable(from, now), count, ({ heardAt }) => -heardAt);
     for (const session of sessions) {
@@ -88,6 +92,7 @@ export class Mover {
       if (pool.config.balance === "round_robin") passTurn(from, pool.brokers);
       session.step({ type: "leave", fault: fault("rebalanced", `${from.name} has more than its share of the clients`) });
     }
+    this.#leaving.push(...sessions);
     return sessions.length;
   }
 

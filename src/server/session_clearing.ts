@@ -39,6 +39,7 @@ export class SessionClearing {
 
   /** `connect`: the client's, as its broker got it but for credentials of the broker's URL. */
   clear(connect: Connect, broker: Broker): void {
+    if (broker.state.admin === "maint") return this.#tell(connect, broker, "is left: nobody is to connect there");
     const cleared = clearingConnect(connect);
     if (cleared === undefined) return this.#tell(connect, broker, "is left: its client came by an exchange of its own");
     if (this.#waiting.length === WAITING_MAX) return this.#tell(connect, broker, "is left: too many are being ended");

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { clearHello } from "../abuse/clear_hello.ts";
 import type { BrokerConnection } from "../abuse/recording_broker.ts";
 import { type Rig, startRig } from "../abuse/rig.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { freePort } from "../support/ports.ts";
 import type { RawClient } from "../support/raw_client.ts";
+import { serverName } from "../transport/tls_hello/hello_bytes.ts";
 
 async function enter(rig: Rig, fields: m.ConnectFields & { clientId: string }): Promise<{ client: RawClient; broker: number }> {
   const client = await rig.open();
@@ -109,6 +111,21 @@ describe("brokers and setBroker", () => {
     asked[0]?.send(m.connack({ version: 5 }));
     await client.expect(m.bytes(m.connack({ version: 5 }), m.hex("e0 02 98 00")));
     await client.expectEndWithoutData();
+  });
+
+  test("maint closes TLS that is passed through as well", async (t) => {
+    const bare = { packet: () => {} };
+    const rig = await startRig(t, {
+      brokers: [bare, bare],
+      configure: (urls) => ({ listeners: [{ listen: "mqtts://127.0.0.1:0", tls: "passthrough" }], pools: { default: { brokers: [...urls], balance: "first", evict_within: "200ms" } } }),
+    });
+    const hello = clearHello(serverName("a.example"));
+    const client = await rig.knock();
+    await client.send(hello);
+    await (await rig.broker.connection(0)).untilReceived(hello.length);
+    rig.proxy.setBroker("default", nameOf(rig, 0), { state: "maint" });
+    await client.expectEnd();
+    assert.deepEqual(rig.ends.map(({ reason }) => reason), ["broker_maintenance"]);
   });
 
   test("a broker that begins in maint or drain gets nobody, and a check says so", async (t) => {
