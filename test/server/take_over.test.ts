@@ -159,7 +159,7 @@ describe("take-over", () => {
     }
   }));
 
-  test("hostile: 1,000 connections with one id end in one that is open, and nothing is left over", async (t) => {
+  test("P6: 1,000 connections with one client id end in one that is open, and nothing is left over", async (t) => {
     const rig = await start(t, [takesOver(), takesOver(), takesOver()]);
     await rig.canary();
     await rig.markBase();
