@@ -9,9 +9,9 @@ import { createLog, type Log } from "./observe/log.ts";
 import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "./server/gaps.ts";
 import { createProxyServer } from "./server/proxy.ts";
 import type { SessionEnd, SessionInfo } from "./server/report.ts";
-import type { BrokerAnswer, ListeningAddress } from "./server/types.ts";
+import type { BrokerAnswer, BrokerChange, BrokerInfo, ListeningAddress } from "./server/types.ts";
 
-export type { BrokerAnswer, ConfigInput, ConfigProblem, ListeningAddress, Log, SessionEnd, SessionInfo };
+export type { BrokerAnswer, BrokerChange, BrokerInfo, ConfigInput, ConfigProblem, ListeningAddress, Log, SessionEnd, SessionInfo };
 
 export interface ProxyEvents {
   /** A client is through: its broker accepted it. */
@@ -29,6 +29,13 @@ export interface Proxy {
   readonly sessionCount: number;
   /** Clients turned away since the start, by the code of the reason (`reason` in the log). */
   readonly refusals: ReadonlyMap<string, number>;
+  /** All brokers of all pools: their states and since when, why, and how many sessions they have. */
+  readonly brokers: readonly BrokerInfo[];
+  /**
+   * `state`: "ready"; "drain": no new clients but those whose MQTT session it holds; "maint": none, and those that it has are closed over
+   * `evict_within`. Lasts until the program ends. Throws a RangeError, which names what there is, for a broker or a value that cannot be.
+   */
+  setBroker(pool: string, broker: string, change: BrokerChange): void;
   /** Dials each broker once and hangs up. */
   probe(): Promise<BrokerAnswer[]>;
   /** Graceful: no new clients, MQTT 5 clients are told, the rest have `drain_timeout` to end. */

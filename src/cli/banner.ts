@@ -18,9 +18,9 @@ export function bannerHead({ addresses }: ProxyServer, runtime: Runtime, paint: 
 
 /** Where it goes, whether each broker answers, and what to type next. */
 export function bannerBrokers({ addresses }: ProxyServer, configuration: Configuration, answers: readonly BrokerAnswer[], paint: Paint): string {
-  const brokers = answers.map(({ pool, broker, error, milliseconds }, index) => {
+  const brokers = answers.map(({ pool, broker, state: admin, error, milliseconds }, index) => {
     const balance = configuration.pools.find((each) => each.name === pool)?.balance ?? "";
-    const state = error ? paint("red", `does not answer: ${reasonOf(error)}`) : paint("green", `answers in ${Math.max(1, Math.round(milliseconds))} ms`);
+    const state = admin !== undefined ? paint("yellow", admin === "drain" ? "drain: no new clients" : "maint: no clients") : error ? paint("red", `does not answer: ${reasonOf(error)}`) : paint("green", `answers in ${Math.max(1, Math.round(milliseconds))} ms`);
     return row(index, "goes to", `${broker}  ${state}  pool ${pool}, ${balance}`, paint);
   });
   const [first] = addresses;

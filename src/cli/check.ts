@@ -31,8 +31,9 @@ export async function check(context: Context): Promise<number> {
   const refused = await tryListeners(context, loaded, read.material);
   const log = createLog(read.configuration.log, runtime.system);
   const server = context.createServer({ runtime, configuration: read.configuration, material: read.material, log });
-  for (const { pool, broker, error, milliseconds } of await server.probe()) {
-    if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${reasonOf(error)}`);
+  for (const { pool, broker, state, error, milliseconds } of await server.probe()) {
+    if (state !== undefined) reporter.line(`${broker} in pool "${pool}" begins in ${state}; it ${error ? `does not answer: ${reasonOf(error)}` : "answers"}`);
+    else if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${reasonOf(error)}`);
     else reporter.line(`${broker} in pool "${pool}" answers in ${Math.max(1, Math.round(milliseconds))} ms`);
   }
   if (refused > 0) return EXIT.system;

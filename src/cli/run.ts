@@ -42,8 +42,9 @@ export async function run(context: Context): Promise<number> {
   else for (const address of server.addresses) logListener(log, address);
   void server.probe().then((answers) => {
     if (showsBanner) return reporter.line(bannerBrokers(server, configuration, answers, reporter.paint));
-    for (const { broker, pool, error } of answers) {
-      if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${reasonOf(error)}`, { pool, broker, "error.type": error.code });
+    for (const { broker, pool, state, error } of answers) {
+      if (state !== undefined) log.info(EVENTS.brokerState, `${broker} begins in ${state}`, { pool, broker, state });
+      else if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${reasonOf(error)}`, { pool, broker, "error.type": error.code });
     }
   });
   await stopped;

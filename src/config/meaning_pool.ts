@@ -54,6 +54,9 @@ function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Part
   if (clearSessions && affinity !== "session") {
     refuse([...path, "clear_sessions"], `${pathText([...path, "clear_sessions"])} has no effect without affinity = "session"`, 'add affinity = "session"');
   }
+  if (rebalance && failOver === "all") {
+    refuse([...path, "rebalance"], `${pathText([...path, "rebalance"])} has no effect with fail_over = "all": one broker has everybody`, "remove one of them");
+  }
   // A single broker sees to it itself, and sends nobody to another one of this pool.
   const hasSeveral = input.brokers.length > 1;
   return {
@@ -61,7 +64,7 @@ function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Part
     ...(takeOver && hasSeveral && { takeOver }),
     ...(redirects === "follow" && hasSeveral && { redirects }),
     ...(waiting && { waiting: { clientsMax: waiting.clients_max, timeoutMs: waiting.timeout } }),
-    ...(rebalance && { rebalance }),
+    ...(rebalance && hasSeveral && { rebalance }),
     ...(loadMax !== undefined && { loadMax }),
     ...(slowStartMs !== undefined && { slowStartMs }),
     ...(failOver === "all" && { failOver, returnAfterMs }),

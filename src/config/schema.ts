@@ -134,7 +134,7 @@ const pool = v.strictObject({
     password_file: v.optional(text("Password file", "Its password: the file's text without the last line break")),
     loop_topic: v.optional(text("Loop topic", "Also subscribe below this topic, publish there, and wait for it")),
   }, "a table"), "Health", "Ask the brokers whether they are well, and close the sessions of one that is not; default: go by what clients meet")),
-  evict_within: duration("5s", "Evict within", "Over how long the sessions of a broker that went down are closed, so that not all come back at once"),
+  evict_within: duration("5s", "Evict within", "Over how long the sessions of a broker that went down, or is taken out, are closed, so that not all come back at once"),
   brokers: v.pipe(
     v.array(broker, "a list of brokers"),
     v.minLength(1, "at least one broker"),

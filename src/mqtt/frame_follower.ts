@@ -26,6 +26,11 @@ export class FrameFollower {
     this.#packetSizeMax = packetSizeMax;
   }
 
+  /** Between two packets, also as far as bytes go that are still held back. */
+  get isAtBoundary(): boolean {
+    return this.bodyLeft === 0 && this.#held === undefined;
+  }
+
   /** The chunk with the held-back bytes in front; call it once for each chunk, before `follow`. */
   join(chunk: Uint8Array): Uint8Array {
     const held = this.#held;

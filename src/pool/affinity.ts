@@ -88,9 +88,9 @@ export class AffinityTable {
     this.#put(clientId, entry);
   }
 
-  /** So that the client may be moved: it is balanced like a new one when it comes again. */
-  forget(clientId: string): void {
-    this.#take(clientId, -Infinity);
+  /** So that the client may be moved: it is balanced like a new one when it comes again, unless a newer connection of it is remembered. */
+  forget(clientId: string, holder: object): void {
+    if (this.#entries.get(clientId)?.holder === holder) this.#take(clientId, -Infinity);
   }
 
   #take(clientId: string, now: number): Entry | undefined {

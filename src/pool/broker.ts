@@ -52,6 +52,7 @@ export class Broker {
     this.#slowStartMs = pool.slowStartMs ?? 0;
     this.#weightSet = config.weight;
     this.weight = config.weight;
+    if (config.state !== undefined) this.setAdmin(config.state, -Infinity, "the configuration says so");
   }
 
   /** `host:port`. */
@@ -61,6 +62,11 @@ export class Broker {
 
   get hasRoom(): boolean {
     return this.sessions < this.sessionsMax;
+  }
+
+  /** What it has when it is warm. */
+  get weightSet(): number {
+    return this.#weightSet;
   }
 
   /** Above 0: a broker that shall get no more clients is drained. */

@@ -51,7 +51,12 @@ export class Pool {
    * or nowhere.
    */
   home(choice: Choice, now: number): Broker | undefined {
-    return HASHING.has(this.#balance) ? this.#orderWithCare(choice, now)[0] : undefined;
+    return this.isHashing ? this.#orderWithCare(choice, now)[0] : undefined;
+  }
+
+  /** Whether a client comes to the same broker every time. */
+  get isHashing(): boolean {
+    return HASHING.has(this.#balance);
   }
 
   /** Whether a broker of an order still takes the client when its turn has come: since then it may have gone down, filled up or been taken out. */

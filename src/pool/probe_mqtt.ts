@@ -9,6 +9,8 @@ import { connectPacket, goodbyePacket, joined, type ProbeLogin, publishPacket, s
 export interface MqttProbeOptions extends ProbeLogin {
   /** Also subscribe to this topic with the client id behind it, publish there, and wait for what was published: the broker's insides work. */
   readonly loopTopic?: string | undefined;
+  /** To be sent in place of a CONNECT of its own. */
+  readonly connect?: Uint8Array | undefined;
 }
 
 /** What to do next; undefined: wait for more. After `done` the connection is to be ended, behind what is to be sent. */
@@ -39,7 +41,7 @@ export class MqttProbe {
     this.#options = options;
     this.#startedAt = now;
     this.#topic = `${options.loopTopic}/${options.clientId}`;
-    this.first = connectPacket(options);
+    this.first = options.connect ?? connectPacket(options);
     // A probe offers no enhanced authentication, so AUTH is out in every version: [MQTT-4.12.0-6].
     this.#collector = new FrameCollector(judgeBrokerFirstByte(4), FRAME_SIZE_MAX);
   }

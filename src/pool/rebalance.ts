@@ -43,6 +43,35 @@ export function planMoves(brokers: readonly Broker[], { absolute, relative }: Re
   return moves;
 }
 
+/** The same where clients go to the first broker that can take them: it gets everybody back, as far as it has room. */
+export function planReturns(brokers: readonly Broker[]): Move[] {
+  const good = brokers.filter(({ state }) => state.isGood);
+  const ranked = [...good.filter(({ isBackup }) => !isBackup), ...good.filter(({ isBackup }) => isBackup)];
+  const [first, ...others] = ranked;
+  let room = first === undefined ? 0 : Math.max(0, first.sessionsMax - first.sessions);
+  const moves: Move[] = [];
+  for (const from of others) {
+    const sessions = Math.min(from.sessions, room);
+    room -= sessions;
+    if (sessions > 0) moves.push({ from, sessions });
+  }
+  return moves;
+}
+
+/**
+ * For round robin: a client that was moved takes a turn of the broker that lacks most when it comes again, or it would as likely as not be sent
+ * back. It is a turn more: for all other clients the turns go on as if it had not come.
+ */
+export function passTurn(from: Broker, brokers: readonly Broker[]): void {
+  const turn = brokers.reduce((sum, broker) => sum + broker.weight, 0);
+  const fullness = ({ sessions, weight, current }: Broker) => (sessions + Math.max(0, current / turn)) / weight;
+  const takers = brokers.filter((broker) => broker !== from && broker.state.isGood && !broker.isBackup && broker.hasRoom);
+  const [to] = takers.sort((a, b) => fullness(a) - fullness(b));
+  if (to === undefined) return;
+  for (const broker of brokers) broker.current -= broker.weight;
+  to.current += turn;
+}
+
 /** The `count` sessions that have been idle for longest, the idlest first, in one pass however many there are. */
 export function idlest<Session>(sessions: Iterable<Session>, count: number, idleMs: (session: Session) => number): Session[] {
   const found: { readonly session: Session; readonly idle: number }[] = [];

@@ -18,7 +18,8 @@ export async function askBroker(broker: Broker, options: AskOptions): Promise<Br
   const timeoutMs = health?.timeoutMs ?? options.timeoutMs;
   const result = health?.probe === "mqtt" ? await askMqtt(broker, options, timeoutMs) : await askTcp(broker, options, timeoutMs);
   const error = result.ok ? undefined : { code: "other" as const, message: result.why, ...result.error };
-  return { pool: broker.pool.name, broker: broker.name, error, milliseconds: Math.round(options.system.now() - begin) };
+  const { admin } = broker.state;
+  return { pool: broker.pool.name, broker: broker.name, ...(admin !== "ready" && { state: admin }), error, milliseconds: Math.round(options.system.now() - begin) };
 }
 
 type Asked = ProbeResult & { readonly error?: BrokerAnswer["error"] };
@@ -45,13 +46,12 @@ function askTcp(broker: Broker, { dial }: AskOptions, timeoutMs: number): Promis
 }
 
 async function askMqtt(broker: Broker, { dial, system }: AskOptions, timeoutMs: number): Promise<Asked> {
-  const { Probe } = await import("./probe.ts");
+  const { healthTalk, Probe } = await import("./probe.ts");
   const clientId = new ProbeIdentity(system.random).next();
   return new Promise((resolve) => {
     const probe = new Probe({
-      config: broker.pool.health!,
       broker,
-      clientId,
+      talk: healthTalk(broker.pool.health!, broker, clientId, system.now()),
       dial,
       now: () => system.now(),
       answered(result) {

@@ -11,10 +11,12 @@ import type { Session } from "../session/session.ts";
 import type { ConnectRewriter } from "./connect_rewriter.ts";
 import type { PassThrough } from "./entrance.ts";
 import { idAtBrokers, keyOf, routeKeyOf, usernameOf } from "./session_keys.ts";
+import { TakeOver } from "./take_over.ts";
 
 /** Where clients go: routes name the pool, pools know their brokers and who was where. */
 export class Chooser {
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly #takeOvers: ReadonlyMap<Pool, TakeOver>;
   readonly #routes: Routes;
   readonly #random: () => number;
   /** undefined: every CONNECT goes on as it came. */
@@ -23,6 +25,8 @@ export class Chooser {
 
   constructor({ pools, routes = [] }: Configuration, random: () => number) {
     this.pools = new Map(pools.map((pool) => [pool.name, new Pool(pool)]));
+    const several = [...this.pools.values()].filter(({ config, brokers }) => config.takeOver === true && brokers.length > 1);
+    this.#takeOvers = new Map(several.map((pool) => [pool, new TakeOver()]));
     this.#routes = new Routes(routes);
     this.#random = random;
   }
@@ -76,17 +80,24 @@ export class Chooser {
     return { pool, routeName: route?.name, order };
   }
 
-  /** CONNACK with success: the broker holds this client's MQTT session from now on, if it holds any. */
-  opened(session: Session, now: number): void {
-    const { affinity } = session.pool;
-    if (affinity === undefined) return;
+  /**
+   * CONNACK with success: the broker holds this client's MQTT session from now on, if it holds any. Answers the broker on which an older
+   * session is to be ended, if there is one.
+   */
+  opened(session: Session, now: number): Broker | undefined {
+    this.#takeOvers.get(session.pool)?.opened(session);
+    const { affinity, config } = session.pool;
+    if (affinity === undefined) return undefined;
     const { version, cleanStart } = session.connect as Connect;
     const expiryMs = sessionExpiryMs({ version, cleanStart, expirySeconds: session.sessionExpirySeconds });
-    affinity.opened({ clientId: idAtBrokers(session), broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
+    const left = affinity.opened({ clientId: idAtBrokers(session), broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
+    return config.clearSessions && cleanStart ? left : undefined; // without a clean start the client may want what is there
   }
 
   finished(session: Session, now: number): void {
-    if (session.isOpen) session.pool.affinity?.closed(idAtBrokers(session), session, now);
+    if (!session.isOpen) return;
+    this.#takeOvers.get(session.pool)?.finished(session);
+    session.pool.affinity?.closed(idAtBrokers(session), session, now);
   }
 }
 

@@ -2,26 +2,30 @@ import { type Fault, fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Session } from "../session/session.ts";
+import type { Tunnel } from "../session/tunnel.ts";
 
 const TICK_MS = 100;
 /** How often it is looked whether everybody has to move, where one broker serves all. */
 const LOOK_EVERY_MS = 500;
 const EVICT_WITHIN_MS = 5_000;
 
+/** Who can be on a broker. TLS that is passed through cannot be told anything. */
+type Guest = Session | Tunnel;
+
 export interface EvictionsOptions {
   readonly pools: readonly Pool[];
-  readonly sessions: ReadonlySet<Session>;
+  readonly guests: () => Iterable<Guest>;
   readonly now: () => number;
 }
 
 interface Eviction {
-  readonly sessions: Session[];
+  readonly guests: Guest[];
   readonly fault: Fault;
   /** How many of them go with each tick. */
   readonly perTick: number;
 }
 
-/** Closes the sessions of brokers that went down, or that are not the one for everybody any more, not all at once: their clients come back. */
+/** Closes the sessions of brokers that went down or were taken out, or that are not the one for everybody any more, not all at once: their clients come back. */
 export class Evictions {
   readonly #options: EvictionsOptions;
   #evictions: Eviction[] = [];
@@ -44,30 +48,45 @@ export class Evictions {
   }
 
   wentDown(broker: Broker): void {
-    this.#evict((session) => session.chosen === broker, broker.pool.evictWithinMs, fault("broker_down", `${broker.name} is down`));
+    this.#evict((guest) => guest.chosen === broker, broker.pool.evictWithinMs, fault("broker_down", `${broker.name} is down`));
+  }
+
+  /** The operator wants it empty. Whoever gets there all the same, because it was chosen before, is found when this is called again. */
+  takenOut(broker: Broker): void {
+    this.#evict((guest) => guest.chosen === broker, broker.pool.evictWithinMs, fault("broker_maintenance", `${broker.name} is in maint`));
+  }
+
+  /** The operator thought better of it: who is still there may stay. */
+  putBack(broker: Broker): void {
+    for (const { guests, fault: { code } } of this.#evictions) {
+      if (code === "broker_maintenance") guests.splice(0, Infinity, ...guests.filter(({ chosen }) => chosen !== broker));
+    }
   }
 
   /** Everybody goes to the elected broker, as soon as it can take them. */
   #gather(pool: Pool): void {
     const elected = pool.elected(this.#options.now());
     if (elected === undefined || !elected.state.isGood) return;
-    const isElsewhere = (session: Session) => session.pool === pool && session.chosen !== undefined && session.chosen !== elected;
+    const isElsewhere = (guest: Guest) => guest.pool === pool && guest.chosen !== undefined && guest.chosen !== elected;
     this.#evict(isElsewhere, pool.config.evictWithinMs, fault("broker_moved", `everybody moves to ${elected.name}`));
   }
 
-  #evict(belongs: (session: Session) => boolean, withinMs = EVICT_WITHIN_MS, why: Fault): void {
-    const underWay = new Set(this.#evictions.flatMap(({ sessions }) => sessions));
-    const sessions = [...this.#options.sessions].filter((session) => session.isOpen && belongs(session) && !underWay.has(session));
-    if (sessions.length === 0) return;
-    this.#evictions.push({ sessions, fault: why, perTick: Math.ceil((sessions.length * TICK_MS) / withinMs) });
+  #evict(belongs: (guest: Guest) => boolean, withinMs = EVICT_WITHIN_MS, why: Fault): void {
+    const underWay = new Set(this.#evictions.flatMap(({ guests }) => guests));
+    const guests = [...this.#options.guests()].filter((guest) => guest.isOpen && belongs(guest) && !underWay.has(guest));
+    if (guests.length === 0) return;
+    this.#evictions.push({ guests, fault: why, perTick: Math.ceil((guests.length * TICK_MS) / withinMs) });
     this.#ticking ??= setInterval(() => this.#tick(), TICK_MS);
   }
 
   #tick(): void {
-    for (const { sessions, fault: why, perTick } of this.#evictions) {
-      for (const session of sessions.splice(0, perTick)) session.step({ type: "violated", fault: why });
+    for (const { guests, fault: why, perTick } of this.#evictions) {
+      for (const guest of guests.splice(0, perTick)) {
+        if ("machine" in guest) guest.step({ type: "leave", fault: why });
+        else guest.end(why);
+      }
     }
-    this.#evictions = this.#evictions.filter(({ sessions }) => sessions.length > 0);
+    this.#evictions = this.#evictions.filter(({ guests }) => guests.length > 0);
     if (this.#evictions.length > 0) return;
     clearInterval(this.#ticking);
     this.#ticking = undefined;

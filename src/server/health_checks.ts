@@ -5,7 +5,7 @@ import { HEALTH_DEFAULTS, HealthCheck, type HealthOutput, type ProbeResult } fro
 import type { Pool } from "../pool/pool.ts";
 import { ProbeIdentity } from "../pool/probe_identity.ts";
 import type { Dial, DialHandler, System } from "../runtime/types.ts";
-import { Probe } from "./probe.ts";
+import { healthTalk, Probe } from "./probe.ts";
 
 export interface HealthChecksOptions {
   readonly pools: readonly Pool[];
@@ -96,8 +96,8 @@ class Check {
       this.step({ type: "answered", probe, result }, system.now());
     };
     this.#probe?.giveUp();
-    const clientId = this.#identity.next();
-    this.#probe = new Probe({ config: this.broker.pool.health!, broker: this.broker, clientId, dial, now: () => system.now(), answered });
+    const talk = healthTalk(this.broker.pool.health!, this.broker, this.#identity.next(), system.now());
+    this.#probe = new Probe({ broker: this.broker, talk, dial, now: () => system.now(), answered });
   }
 
   #mark(health: "up" | "checking" | "down", cause: string, now: number): void {

@@ -5,9 +5,9 @@ import { MqttProbe, type ProbeStep } from "../pool/probe_mqtt.ts";
 import type { Connection, ConnectionHandler, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 
 export interface ProbeOptions {
-  readonly config: HealthConfig;
   readonly broker: Broker;
-  readonly clientId: string;
+  /** What is said on the connection; undefined: that there is one, is the answer. */
+  readonly talk: MqttProbe | undefined;
   readonly dial: (broker: Broker, handler: DialHandler) => Dial;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -25,10 +25,10 @@ export class Probe implements DialHandler {
   #isOver = false;
 
   constructor(options: ProbeOptions) {
-    const { config, broker, dial, now, clientId } = options;
+    const { broker, dial, now, talk } = options;
     this.#options = options;
     this.#startedAt = now();
-    this.#talk = config.probe === "mqtt" ? new MqttProbe({ ...loginOf(config, broker), clientId, loopTopic: config.loopTopic }, this.#startedAt) : undefined;
+    this.#talk = talk;
     this.#dial = dial(broker, this);
   }
 
@@ -79,6 +79,11 @@ export class Probe implements DialHandler {
     this.#isOver = true;
     this.#options.answered(result);
   }
+}
+
+/** What a health check says to its broker. */
+export function healthTalk(config: HealthConfig, broker: Broker, clientId: string, now: number): MqttProbe | undefined {
+  return config.probe === "mqtt" ? new MqttProbe({ ...loginOf(config, broker), clientId, loopTopic: config.loopTopic }, now) : undefined;
 }
 
 function loginOf({ version, username, password }: HealthConfig, { config }: Broker) {

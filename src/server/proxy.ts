@@ -15,15 +15,16 @@ import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
 import type { FileWatch } from "./file_watch.ts";
 import { Chooser } from "./chooser.ts";
-import type { Evictions } from "./evictions.ts";
 import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
 import type { Redirects } from "./redirects.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
+import { LastSession } from "./last_session.ts";
 import { listenOptions } from "./listen_options.ts";
+import { Movements } from "./movements.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
 import { logBrokerDown, logBrokerUp, logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
-import type { BrokerAnswer, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
+import type { BrokerAnswer, BrokerChange, BrokerInfo, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
 import type { Tunnels, TunnelsOwner } from "./tunnels.ts";
 import type { Downstream, Upstreams } from "./upstream.ts";
 
@@ -67,10 +68,10 @@ class Server implements ProxyServer, EntranceOwner {
   #gate: Gate | undefined = undefined;
   #redirects: Redirects | undefined = undefined;
   #health: HealthChecks | undefined = undefined;
-  #evictions: Evictions | undefined = undefined;
+  readonly #movements: Movements;
   #isDraining = false;
   #ticking: ReturnType<typeof setInterval> | undefined = undefined;
-  #whenEmpty: (() => void) | undefined = undefined;
+  readonly #last = new LastSession(() => this.sessionCount);
   #stopping: Promise<void> | undefined = undefined;
 
   constructor(options: ProxyOptions) {
@@ -82,6 +83,11 @@ class Server implements ProxyServer, EntranceOwner {
     this.#chooser = new Chooser(configuration, () => runtime.system.random());
     this.#poolMaterials = new Map(material.pools);
     this.#tellsPeers = options.log.isOn("info") || options.onOpen !== undefined || options.onClose !== undefined;
+    this.#movements = new Movements({
+      pools: this.#chooser.pools, sessions: this.#sessions, tunnels: () => this.#tunnels?.all ?? [], system: runtime.system, log: options.log,
+      dial: (broker, handler) => this.#dial(broker, undefined, handler),
+      internalError: (thrown) => this.#reportError(thrown),
+    });
     this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
 
@@ -99,6 +105,14 @@ class Server implements ProxyServer, EntranceOwner {
 
   get refusals(): ReadonlyMap<FaultCode, number> {
     return this.#refusals;
+  }
+
+  get brokers(): readonly BrokerInfo[] {
+    return this.#movements.brokers;
+  }
+
+  setBroker(pool: string, broker: string, change: BrokerChange): void {
+    this.#movements.change(pool, broker, change);
   }
 
   async start(): Promise<ListenFailure | undefined> {
@@ -131,13 +145,10 @@ class Server implements ProxyServer, EntranceOwner {
   async #watchBrokers(): Promise<void> {
     const pools = [...this.#chooser.pools.values()];
     const { log, system } = { log: this.#log, system: this.runtime.system };
-    const hasHealth = pools.some(({ config }) => config.health !== undefined);
-    if (!hasHealth && !pools.some(({ config }) => config.failOver === "all")) return;
-    const evictions = new (await import("./evictions.ts")).Evictions({ pools, sessions: this.#sessions, now: () => system.now() });
-    this.#evictions = evictions;
-    if (!hasHealth) return;
+    await this.#movements.start();
+    if (!pools.some(({ config }) => config.health !== undefined)) return;
     const { HealthChecks } = await import("./health_checks.ts");
-    this.#health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => evictions.wentDown(broker) });
+    this.#health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => this.#movements.wentDown(broker) });
     this.#health.start();
   }
 
@@ -240,7 +251,10 @@ class Server implements ProxyServer, EntranceOwner {
         if (gate === undefined) return this.#chooser.choose(session, this.wheel.now);
         return gate.admit(session, (claims) => this.#chooser.choose(session, this.wheel.now, claims));
       },
-      dial: (broker, session, handler) => this.#dial(broker, session, handler),
+      dial: (broker, session, handler) => {
+        this.#movements.dialing(session, broker);
+        return this.#dial(broker, session, handler);
+      },
       brokerFailed: (broker, why, by) => {
         const now = this.wheel.now;
         const isNews = by === undefined ? broker.failed(now, why.detail) : broker.suspected(keyOf(by), now, why.detail);
@@ -250,7 +264,7 @@ class Server implements ProxyServer, EntranceOwner {
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
       redirects: this.#redirects,
       opened: (session) => {
-        this.#chooser.opened(session, this.wheel.now);
+        this.#movements.opened(session, this.#chooser.opened(session, this.wheel.now));
         logOpen(this.#log, session);
         this.#tell(() => this.#options.onOpen?.(describeSession(session)));
       },
@@ -270,6 +284,7 @@ class Server implements ProxyServer, EntranceOwner {
       },
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
       opened: (tunnel) => {
+        this.#movements.reached(tunnel.chosen as Broker);
         logTunnelOpen(this.#log, tunnel);
         this.#tell(() => this.#options.onOpen?.(describeTunnel(tunnel)));
       },
@@ -277,7 +292,7 @@ class Server implements ProxyServer, EntranceOwner {
         if (tunnel.cause !== undefined && !tunnel.isOpen) this.#countRefusal(tunnel.cause.code);
         logTunnelClose(this.#log, tunnel);
         this.#tell(() => this.#options.onClose?.(describeTunnelEnd(tunnel)));
-        this.#noteEmpty();
+        this.#last.noteEnd();
       },
     };
   }
@@ -302,11 +317,7 @@ class Server implements ProxyServer, EntranceOwner {
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);
     this.#tell(() => this.#options.onClose?.(describeEnd(session)));
-    this.#noteEmpty();
-  }
-
-  #noteEmpty(): void {
-    if (this.sessionCount === 0) this.#whenEmpty?.();
+    this.#last.noteEnd();
   }
 
   #tell(call: () => void): void {
@@ -370,7 +381,7 @@ class Server implements ProxyServer, EntranceOwner {
     log.info(EVENTS.drainStart, `stopping: no new clients, ${this.sessionCount} sessions have ${drainTimeoutMs / 1000} s to end`);
     const why = fault("shutting_down", "sluice is stopping");
     for (const session of [...this.#sessions]) session.step({ type: "drain", fault: why });
-    await this.#untilEmpty(drainTimeoutMs);
+    await this.#last.within(drainTimeoutMs);
     await this.stopNow();
     log.info(EVENTS.drainEnd, "stopped");
   }
@@ -381,21 +392,8 @@ class Server implements ProxyServer, EntranceOwner {
     const why = fault("shutting_down", "sluice was stopped before the session ended");
     for (const session of [...this.#sessions]) session.step({ type: "stop", fault: why });
     this.#tunnels?.endAll(why);
-    await this.#untilEmpty(STOP_NOW_MS);
+    await this.#last.within(STOP_NOW_MS);
     this.#stopTicking();
-  }
-
-  #untilEmpty(milliseconds: number): Promise<void> {
-    if (this.sessionCount === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      const before = this.#whenEmpty;
-      this.#whenEmpty = () => {
-        clearTimeout(timer);
-        before?.();
-        resolve();
-      };
-    });
   }
 
   async #closeListeners(): Promise<void> {
@@ -405,7 +403,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#doors = [];
     this.#watch?.close();
     this.#health?.stop();
-    this.#evictions?.close();
+    this.#movements.close();
     for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));
   }

@@ -30,6 +30,10 @@ export class Tunnels {
     tunnel.start();
   }
 
+  get all(): Iterable<Tunnel> {
+    return this.#tunnels;
+  }
+
   endAll(why: Fault): void {
     for (const tunnel of [...this.#tunnels]) tunnel.end(why);
   }

@@ -1,5 +1,6 @@
 import type { Scheme } from "../config/types.ts";
 import type { FaultCode } from "../mqtt/fault.ts";
+import type { AdminState, HealthState } from "../pool/broker_state.ts";
 import type { NetworkError } from "../runtime/types.ts";
 
 /** One listener that accepts. */
@@ -26,9 +27,35 @@ export interface ListenFailure {
 export interface BrokerAnswer {
   readonly pool: string;
   readonly broker: string;
+  /** Present when it gets no new clients because the operator wants it so: no answer is no news then. */
+  readonly state?: "drain" | "maint";
   /** undefined: it accepted a connection (and TLS). */
   readonly error: NetworkError | undefined;
   readonly milliseconds: number;
+}
+
+/** One broker as it is now. */
+export interface BrokerInfo {
+  readonly pool: string;
+  /** `host:port`. */
+  readonly broker: string;
+  /** What the operator wants: `ready`, `drain` (no new clients but those whose session it holds) or `maint` (none, and those that it has are closed). */
+  readonly state: AdminState;
+  readonly health: HealthState;
+  /** Of the last change of either. */
+  readonly since: Date;
+  /** Why; undefined: nothing has changed since the start. */
+  readonly cause: string | undefined;
+  /** On it, or on their way there. */
+  readonly sessions: number;
+  readonly weight: number;
+}
+
+/** What is to be different; absent: as it is. */
+export interface BrokerChange {
+  readonly state?: AdminState;
+  /** Above 0. */
+  readonly weight?: number;
 }
 
 /** The running core, as the command line and the library see it. */
@@ -39,6 +66,10 @@ export interface ProxyServer {
   readonly sessionCount: number;
   /** Clients turned away since the start, by the code of the reason. */
   readonly refusals: ReadonlyMap<FaultCode, number>;
+  /** All brokers of all pools. */
+  readonly brokers: readonly BrokerInfo[];
+  /** Until the next start. Throws a RangeError, which names what there is, for a broker or a value that cannot be. */
+  setBroker(pool: string, broker: string, change: BrokerChange): void;
   /** Dials each broker once and hangs up. */
   probe(): Promise<BrokerAnswer[]>;
   /** Graceful: stops accepting, tells MQTT 5 clients, waits for `drainTimeoutMs`, then closes what is left. */

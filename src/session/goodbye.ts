@@ -8,10 +8,11 @@ export function disconnectNow(session: Session, why: Fault): void {
   if (packet !== undefined && isAtBoundary(session)) session.client.write(packet);
 }
 
-/** Behind the packet that is on its way. */
+/** Behind the packet that is on its way; MQTT 3.x has no word for it, and its session ends there all the same. */
 export function disconnectAtBoundary(session: Session, why: Fault): void {
-  if (!session.downstream?.finished) session.goodbye = disconnectPacket(session.version as Version, why.code); // the broker's own was the last
-  if (session.goodbye === undefined || isAtBoundary(session)) sayGoodbye(session);
+  const { downstream } = session;
+  if (!downstream?.finished) session.goodbye = disconnectPacket(session.version as Version, why.code); // the broker's own was the last
+  if (downstream === undefined || downstream.bodyLeft === 0) sayGoodbye(session);
   else if (session.broker !== undefined) session.broker.handler = LAST_FRAME;
 }
 

@@ -33,11 +33,16 @@ export function sendConnect(session: Session): void {
   session.write("broker", connectAtBroker(session, session.chosen as Broker));
 }
 
-/** The CONNECT as a broker gets it: what a rule has made of it, or as it came. Credentials in the broker's URL win over both. */
-export function connectAtBroker({ connect }: Session, { config }: Broker): Uint8Array {
-  const own = connect?.rewritten?.connect ?? (connect as Connect);
+/** Of a session that is not open yet: what a rule has made of its CONNECT, or as it came. */
+export function connectAtBrokers({ connect }: Session): Connect {
+  return connect?.rewritten?.connect ?? (connect as Connect);
+}
+
+/** The same as one of them gets it: credentials in its URL win over the client's and over those of a rule. */
+export function connectAtBroker(session: Session, { config }: Broker): Uint8Array {
+  const connect = connectAtBrokers(session);
   const { username, password } = config;
-  return username === undefined ? own.frame : withCredentials(own, username, password);
+  return username === undefined ? connect.frame : withCredentials(connect, username, password);
 }
 
 /** The broker, until its CONNACK is whole; AUTH may come before it in MQTT 5. */

@@ -30,10 +30,12 @@ export type Input =
   /** A running session broke a rule or a limit. */
   | { readonly type: "violated"; readonly fault: Fault }
   | { readonly type: "deadline" }
-  /** The DISCONNECT of `disconnect_at_boundary` is out. */
+  /** The packet of `disconnect_at_boundary` is through, and the DISCONNECT behind it where there is one. */
   | { readonly type: "said_goodbye" }
   /** Graceful stop. */
   | { readonly type: "drain"; readonly fault: Fault }
+  /** This session has to end, and its client to come again: between two packets, and soon. */
+  | { readonly type: "leave"; readonly fault: Fault }
   /** Stop now. */
   | { readonly type: "stop"; readonly fault: Fault };
 
@@ -114,6 +116,7 @@ export class Machine {
       case "deadline": return this.#deadline();
       case "said_goodbye": return this.state === "closing" ? this.#endBoth() : undefined;
       case "drain": return this.#drain(input.fault);
+      case "leave": return this.#leave(input.fault, "linger");
       case "stop": return this.#stop(input.fault);
     }
   }
@@ -246,14 +249,19 @@ export class Machine {
     }
   }
 
+  /** MQTT 3.x has no words for it: those sessions may go on until the stop. */
   #drain(fault: Fault): void {
+    if (this.state !== "relaying" || this.#version === 5) this.#leave(fault, "half_closed");
+  }
+
+  /** The packet that is on its way to the client has until the deadline; then both sides are reset. */
+  #leave(fault: Fault, limit: "half_closed" | "linger"): void {
     if (this.state === "closing" || this.state === "closed") return;
     if (this.state === "reading_connect") return this.#finish(fault);
     if (this.state !== "relaying") return this.#refuse(fault);
-    if (this.#version !== 5) return;
     this.cause ??= fault;
     this.#move("closing");
-    this.#put({ do: "deadline", limit: "half_closed" });
+    this.#put({ do: "deadline", limit });
     this.#put({ do: "disconnect_at_boundary", fault });
   }
 

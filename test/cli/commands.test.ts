@@ -123,6 +123,17 @@ describe("sluice check", () => {
     assert.match(error[1] ?? "", /^ +as it should be if that is sluice itself, running; otherwise stop that program/);
   });
 
+  test("brokers that begin in drain or maint are shown as such, answer or not: by check, the banner and the log", async () => {
+    const files = { "s.toml": '[pools.default]\nbrokers = [{ url = "a", state = "drain" }, { url = "b", state = "maint" }]\n[[listeners]]\nlisten = ":1"\n' };
+    const checked = await play(["check", "s.toml"], { files, down: ["b:1883"] });
+    assert.equal(checked.code, 0);
+    assert.deepEqual(checked.error, ['a:1883 in pool "default" begins in drain; it answers', 'b:1883 in pool "default" begins in maint; it does not answer: connection refused']);
+    const { error } = await play(["-c", "s.toml", "--color", "never"], { files, terminal: true, down: ["b:1883"] });
+    assert.match(error.join("\n"), /a:1883  drain: no new clients  pool default.*\n.*b:1883  maint: no clients  pool default/);
+    const piped = await play(["-c", "s.toml"], { files, down: ["b:1883"] });
+    assert.deepEqual(piped.error.map((line) => JSON.parse(line)).map(({ level, event, state }) => [level, event, state]).slice(1), [["info", "broker.state", "drain"], ["info", "broker.state", "maint"]]);
+  });
+
   test("a wrong file is exit 78, a missing one 66, none at all 64, two 64", async () => {
     assert.equal((await play(["check", "s.toml"], { files: { "s.toml": "x = 1" } })).code, 78);
     assert.equal((await play(["check", "none.toml"])).code, 66);

@@ -99,6 +99,7 @@ function fakeServer({ configuration }: ServerOptions, scene: Scene, stage: Stage
     brokers.map((broker): BrokerAnswer => ({
       pool: name,
       broker: broker.name,
+      ...(broker.state && { state: broker.state }),
       error: scene.down?.includes(broker.name) ? { code: "refused", message: `connect to ${broker.name}: connection refused` } : undefined,
       milliseconds: 2,
     })));
@@ -111,6 +112,8 @@ function fakeServer({ configuration }: ServerOptions, scene: Scene, stage: Stage
     addresses: configuration.listeners.map((listener) => ({ ...listener, url: urlOf(listener) })),
     sessionCount: 0,
     refusals: new Map(),
+    brokers: [],
+    setBroker: () => assert.fail("a change that nobody asked for"),
     async probe() {
       stage.calls.push("probe");
       return answers;

@@ -132,6 +132,7 @@ describe("resolveDocument", () => {
     ["a load bound without hashing", { pools: { default: { brokers: ["b"], load_max: 1.25 } } }, /no effect with balance/],
     ["a load bound that nobody could keep", { pools: { default: { brokers: ["b"], balance: "client_id", load_max: 1 } } }, /a number above 1/],
     ["affinity where one broker has everybody", { pools: { default: { brokers: ["b"], fail_over: "all", affinity: "session", health: { probe: "mqtt" } } } }, /no effect with fail_over/],
+    ["rebalance where one broker has everybody", { pools: { default: { brokers: ["a", "b"], fail_over: "all", rebalance: {}, health: { probe: "mqtt" } } } }, /rebalance has no effect with fail_over/],
     ["one broker for everybody, and nobody who asks whether it is well", { pools: { default: { brokers: ["b"], fail_over: "all" } } }, /expected health with probe/],
     ["a login for a TCP probe", { pools: { default: { brokers: ["b"], health: { username: "u" } } } }, /only probe = "mqtt" can ask/],
     ["a loop below a wildcard", { pools: { default: { brokers: ["b"], health: { probe: "mqtt", loop_topic: "a/#" } } } }, /a topic without/],

@@ -118,6 +118,25 @@ test("createProxy: a throw in a program's own event handler costs that session a
   await until(() => proxy.sessionCount === 1, 5_000, "the bad session to be gone");
 });
 
+test("createProxy: brokers tells of each, setBroker changes it, and throws a RangeError for one that is not there", async (t) => {
+  const [one, two] = [await RawBroker.start(t), await RawBroker.start(t)];
+  const names = [one, two].map(({ port }) => `127.0.0.1:${port}`) as [string, string];
+  const proxy = await createProxy({ listeners: [LISTENER], pools: { default: { brokers: names.map((name) => `mqtt://${name}`), balance: "first", evict_within: "100ms" } } });
+  t.after(() => proxy.stopNow());
+  const client = await RawClient.open({ port: proxy.addresses[0]!.port });
+  t.after(() => client.close());
+  await client.send(m.connect({ version: 5 }));
+  await (await one.accept()).send(m.connack({ version: 5 }));
+  await client.expect(m.connack({ version: 5 }));
+  assert.deepEqual(proxy.brokers.map(({ pool, broker, state, health, sessions, weight }) => [pool, broker, state, health, sessions, weight]), [["default", names[0], "ready", "up", 1, 1], ["default", names[1], "ready", "up", 0, 1]]);
+  proxy.setBroker("default", names[0], { state: "maint" });
+  await client.expect(m.hex("e0 02 98 00"));
+  await client.expectEnd();
+  const [changed] = proxy.brokers;
+  assert.deepEqual([changed?.state, changed?.cause, changed?.since instanceof Date], ["maint", "the operator said so", true]);
+  assert.throws(() => proxy.setBroker("default", "127.0.0.1:1", { state: "drain" }), (error) => error instanceof RangeError && error.message.includes(names[1]));
+});
+
 test("createProxy: stopNow ends sessions at once", async (t) => {
   const broker = await RawBroker.start(t);
   const proxy = await createProxy({ listeners: [LISTENER], pools: { default: { brokers: [`mqtt://127.0.0.1:${broker.port}`] } } });

@@ -104,10 +104,14 @@ describe("AffinityTable", () => {
 
   test("forget lets a client be moved", () => {
     const affinity = table();
-    affinity.opened(opened(), 0);
-    affinity.forget("c");
-    affinity.forget("c");
+    const [older, newer] = [opened(), opened()];
+    affinity.opened(older, 0);
+    affinity.forget("c", older.holder);
+    affinity.forget("c", older.holder);
     assert.equal(affinity.find("c", 0), undefined);
+    affinity.opened(newer, 0);
+    affinity.forget("c", older.holder);
+    assert.equal(affinity.find("c", 0), newer.broker, "the newer connection's is not the older one's to forget");
   });
 
   test("a pool has one only when it is asked to", () => {

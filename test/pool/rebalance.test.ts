@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { dueAtRate, dueWithin } from "../../src/pool/pacing.ts";
-import { idlest, planMoves } from "../../src/pool/rebalance.ts";
+import { idlest, passTurn, planMoves, planReturns } from "../../src/pool/rebalance.ts";
 import { seeded } from "../support/seed.ts";
 import { createPool, type Given } from "./pools.ts";
 
@@ -62,6 +62,49 @@ describe("planMoves", () => {
       assert.equal(planMoves(pool.brokers, THRESHOLDS).length, 0);
     }
   }));
+});
+
+describe("planReturns", () => {
+  const returns = (sessions: readonly number[], brokers: Readonly<Record<string, Given>>, prepare: (pool: ReturnType<typeof createPool>) => void = () => {}) => {
+    const pool = createPool("first", brokers);
+    for (const [index, broker] of pool.brokers.entries()) broker.sessions = sessions[index] as number;
+    prepare(pool);
+    return planReturns(pool.brokers).map(({ from, sessions: count }) => `${from.name} ${count}`).join(", ");
+  };
+
+  test("everybody goes back to the first that is good, as far as it has room; backups are the last of all", () => {
+    assert.equal(returns([5, 30, 20], { a: 1, b: 1, c: 1 }), "b 30, c 20");
+    assert.equal(returns([5, 30, 20], { a: { sessionsMax: 40 }, b: 1, c: 1 }), "b 30, c 5");
+    assert.equal(returns([50, 30], { a: { sessionsMax: 40 }, b: 1 }), "", "it has more than it may have");
+    assert.equal(returns([7, 30], { a: { backup: true }, b: 1 }), "a 7");
+    assert.equal(returns([0, 30, 20], { a: 1, b: 1, c: 1 }, ({ brokers }) => brokers[0]!.setAdmin("drain", 0, "test")), "c 20");
+    assert.equal(returns([0], { a: 1 }), "");
+  });
+});
+
+describe("passTurn", () => {
+  test("clients that were moved go to the broker that lacks them, under round robin too, and the turns stay fair", () => {
+    const pool = createPool("round_robin", { a: 1, b: 1, c: 1 });
+    const [a, b, c] = pool.brokers as [typeof pool.brokers[0], typeof pool.brokers[0], typeof pool.brokers[0]];
+    [a!.sessions, b!.sessions, c!.sessions] = [30, 30, 0];
+    const next = () => pool.order({ key: "k", random: () => 0 }, 0)[0]!;
+    for (let moved = 0; moved < 20; moved++) {
+      const from = moved % 2 === 0 ? a! : b!;
+      from.sessions--;
+      passTurn(from, pool.brokers);
+      if (moved % 3 === 2) for (let back = 0; back < 3; back++) next().sessions++; // they come again a while later
+    }
+    for (let back = 0; back < 2; back++) next().sessions++;
+    assert.deepEqual([a!.sessions, b!.sessions, c!.sessions], [20, 20, 20]);
+    for (let fresh = 0; fresh < 30; fresh++) next().sessions++;
+    for (const { name, sessions } of pool.brokers) assert.ok(Math.abs(sessions - 30) <= 1, `${name} has ${sessions}`);
+  });
+
+  test("nobody gets a turn who cannot take a client", () => {
+    const pool = createPool("round_robin", { a: 1, b: { sessionsMax: 0 }, c: { backup: true } });
+    passTurn(pool.brokers[0]!, pool.brokers);
+    assert.deepEqual(pool.brokers.map(({ current }) => current), [0, 0, 0]);
+  });
 });
 
 describe("idlest", () => {

@@ -5,6 +5,7 @@ import { fault } from "../../src/mqtt/fault.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { Connection, ConnectionHandler, DialHandler } from "../../src/runtime/types.ts";
 import type { SessionContext } from "../../src/session/context.ts";
+import { Machine } from "../../src/session/machine.ts";
 import { Session } from "../../src/session/session.ts";
 import * as m from "../support/mqtt_bytes.ts";
 
@@ -185,6 +186,48 @@ describe("Session", () => {
     upstream.handler.data(upstream, m.bytes(packet.subarray(9), m.pingresp()));
     assert.deepEqual(client.written, m.bytes(m.connack({ version: 5 }), packet, m.hex("e0 02 8b 00")));
     assert.ok(client.ended);
+  });
+
+  test("leave: behind the packet that is half sent both versions end, MQTT 5 with its reason; what never comes is waited for 5 s", () => {
+    for (const version of [4, 5] as const) {
+      const { session, client, upstream } = openSession(version, 0);
+      const packet = m.publish({ version, payload: "0123456789" });
+      upstream.handler.data(upstream, packet.subarray(0, 9));
+      session.step({ type: "leave", fault: fault("rebalanced", "elsewhere is more room") });
+      assert.deepEqual([client.ended, upstream.ended], [false, false]);
+      upstream.handler.data(upstream, m.bytes(packet.subarray(9), m.pingresp()));
+      assert.deepEqual(client.written, m.bytes(m.connack({ version }), packet, version === 5 ? m.hex("e0 02 9c 00") : []));
+      assert.deepEqual([client.ended, upstream.ended, causeOf(session)], [true, true, "rebalanced"]);
+    }
+    const { session, client, upstream, pass } = openSession(4, 0);
+    upstream.handler.data(upstream, m.publish().subarray(0, 9));
+    session.step({ type: "leave", fault: fault("rebalanced", "elsewhere is more room") });
+    pass(4_500);
+    assert.deepEqual([client.wasReset, upstream.wasReset], [false, false]);
+    pass(1_000);
+    assert.deepEqual([client.ended, client.wasReset, upstream.wasReset], [false, true, true]);
+  });
+
+  test("leave has a deadline of its own, shorter than that of a stop", () => {
+    const why = fault("rebalanced", "elsewhere is more room");
+    for (const [type, limit] of [["leave", "linger"], ["drain", "half_closed"]] as const) {
+      const machine = new Machine();
+      for (const input of [{ type: "connect", version: 5 }, { type: "decided", brokers: 1 }, { type: "dialed" }, { type: "accepted" }] as const) machine.step(input);
+      assert.deepEqual(machine.step({ type, fault: why }), [{ do: "deadline", limit }, { do: "disconnect_at_boundary", fault: why }]);
+      assert.deepEqual(machine.step({ type, fault: why }), [], "once");
+    }
+  });
+
+  test("leave before the session is open is a refusal; after the broker's own DISCONNECT nothing is said", () => {
+    const early = startSession();
+    early.client.handler.data(early.client, m.connect({ version: 5 }));
+    early.session.step({ type: "leave", fault: fault("broker_maintenance", "taken out") });
+    assert.deepEqual(early.client.written, m.connack({ version: 5, code: 0x88 }));
+    const { session, client, upstream } = openSession(5, 0);
+    upstream.handler.data(upstream, m.disconnect({ version: 5, code: 0x8e }));
+    session.step({ type: "leave", fault: fault("session_taken_over", "the client came again") });
+    assert.deepEqual(client.written, m.bytes(m.connack({ version: 5 }), m.disconnect({ version: 5, code: 0x8e })));
+    assert.ok(client.ended && upstream.ended);
   });
 
   test("without keep-alive the kernel probes both peers after a minute; with one it does not", () => {

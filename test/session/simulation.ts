@@ -30,6 +30,8 @@ export class FakeClient {
   isHonest: boolean;
   isGone = false;
   sawEnd = false;
+  /** It was asked to leave while its session ran. */
+  wasMoved = false;
 
   constructor(connection: FakeConnection, id: string, version: 3 | 4 | 5, isHonest: boolean) {
     this.connection = connection;
@@ -60,6 +62,8 @@ export class BrokerConnection {
   received: Uint8Array = new Uint8Array(0);
   sent: Uint8Array = new Uint8Array(0);
   isGone = false;
+  /** The broker itself has ended it. */
+  wasEnded = false;
   #answered = false;
   readonly #simulation: Simulation;
 
@@ -100,6 +104,12 @@ export class BrokerConnection {
       case "silent": return;
       default: return this.send(m.connack({ version }));
     }
+  }
+
+  end(how: "fin" | "reset"): void {
+    this.wasEnded = true;
+    if (how === "fin") this.connection.peerEnd();
+    else this.connection.peerReset();
   }
 
   get isOpen(): boolean {
@@ -204,6 +214,14 @@ export class Simulation {
     this.sessions.add(new Session(this.#context, connection));
     this.clients.push(client);
     return client;
+  }
+
+  /** Some client has to go, as it is when brokers are emptied, clients moved, or ids taken over. */
+  leave(): void {
+    const session = this.#random.pick([...this.sessions]);
+    const client = this.clients.find(({ connection }) => connection === session.client) as FakeClient;
+    if (session.machine.state === "relaying") client.wasMoved = true;
+    session.step({ type: "leave", fault: fault("rebalanced", "another broker has more room") });
   }
 
   drain(): void {

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { answer, type BrokerConnection, type BrokerOptions } from "../abuse/recording_broker.ts";
+import { type Rig, startRig } from "../abuse/rig.ts";
+import { until } from "../support/deadline.ts";
+import * as m from "../support/mqtt_bytes.ts";
+import { needs, startMosquitto } from "../support/mosquitto.ts";
+import { RawClient } from "../support/raw_client.ts";
+
+const POOL = { affinity: "session", clear_sessions: true } as const;
+
+const start = (t: Parameters<typeof startRig>[0], brokers: readonly BrokerOptions[] = [{}, {}], users: readonly string[] = ["", ""]) =>
+  startRig(t, { brokers, configure: (urls) => ({ pools: { default: { brokers: urls.map((url, index) => url.replace("//", `//${users[index]}`)), ...POOL } } }) });
+
+/** Connects, and is sent away. Answers whether its session was there. */
+async function visit(rig: Rig, fields: m.ConnectFields): Promise<number | undefined> {
+  const client = await rig.open();
+  await client.send(m.connect(fields));
+  const { type, body } = await client.takePacket();
+  assert.deepEqual([type, body[1]], [2, 0], "CONNACK with success");
+  await client.send(m.disconnect());
+  await client.expectEnd();
+  return body[0];
+}
+
+/** The connections of a client, one list for each broker. */
+const on = (rig: Rig, clientId: string) => rig.brokers.map(({ connections }) => connections.filter((one) => one.clientId === clientId));
+
+describe("clear_sessions", () => {
+  test("a clean start elsewhere: the broker before sees the same client with a clean start, no will, no expiry, and a DISCONNECT", async (t) => {
+    for (const version of [5, 4, 3] as const) {
+      const rig = await start(t);
+      const identity = { version, clientId: "keeper", username: "u", password: "p" };
+      const user = m.PROPERTY.user("region", "eu");
+      await visit(rig, { ...identity, clean: false, properties: m.bytes(m.PROPERTY.sessionExpirySeconds(600), user) });
+      await visit(rig, { ...identity, clean: true, will: { topic: "w", payload: "gone" }, properties: user });
+      const clearing = await rig.brokers[0]!.connection(1);
+      const expected = m.bytes(m.connect({ ...identity, clean: true, keepAliveSeconds: 10, properties: user }), m.disconnect());
+      await clearing.untilReceived(expected.length);
+      assert.deepEqual(clearing.received, expected);
+      await clearing.untilEnded();
+      await rig.settled();
+    }
+  });
+
+  test("credentials of a broker's URL stand in its CONNECT; nothing is cleared without a clean start, or where nothing is kept", async (t) => {
+    const rig = await start(t, [{}, {}], ["admin:secret@", ""]);
+    await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
+    await visit(rig, { clientId: "other" }); // the second broker's turn
+    await visit(rig, { clientId: "other" });
+    await visit(rig, { clientId: "keeper", clean: true, username: "u", password: "p" });
+    const clearing = await rig.brokers[0]!.connection(2);
+    const expected = m.connect({ clientId: "keeper", clean: true, keepAliveSeconds: 10, username: "admin", password: "secret" });
+    await clearing.untilReceived(expected.length);
+    assert.deepEqual(clearing.received.subarray(0, expected.length), expected);
+    await clearing.untilEnded();
+    await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
+    const { broker } = rig.opens.at(-1)!;
+    rig.proxy.setBroker("default", broker as string, { state: "maint" });
+    await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
+    assert.notEqual(rig.opens.at(-1)?.broker, broker, "it had to go elsewhere, and may want what is there");
+    await rig.canary();
+    assert.equal(rig.contacts.length, 7, "six visits and one clearing");
+  });
+
+  test("what fails is harmless: a broker that refuses, hangs up, says nonsense or nothing", async (t) => {
+    let isOdd = false;
+    const moods: ((connection: BrokerConnection) => void)[] = [
+      (connection) => connection.send(m.connack({ code: 5 })),
+      (connection) => connection.end(),
+      (connection) => connection.reset(),
+      (connection) => connection.send(m.hex("ff ff ff")),
+      () => {},
+    ];
+    let mood = 0;
+    const odd = (connection: BrokerConnection, packet: m.RawPacket) => {
+      if (isOdd) moods[mood++ % moods.length]?.(connection);
+      else answer(connection, packet);
+    };
+    const rig = await start(t, [{ packet: odd }, {}]);
+    for (let round = 0; round < moods.length; round++) {
+      isOdd = false;
+      await visit(rig, { clientId: `keeper-${round}`, clean: false });
+      isOdd = true;
+      await visit(rig, { clientId: `keeper-${round}`, clean: true });
+      await until(() => mood === round + 1, 5_000, "the clearing to be met");
+    }
+    isOdd = false;
+    await rig.canary();
+    await rig.settled(10_000);
+  });
+
+  test("the client comes back there while its session is being cleared: the clearing gives way", async (t) => {
+    const clearings: BrokerConnection[] = [];
+    let hangs = false;
+    const slow = (connection: BrokerConnection, packet: m.RawPacket) => {
+      if (packet.type === 1 && hangs) return void clearings.push(connection);
+      if (packet.type === 1) connection.send(m.connack());
+      else if (packet.type === 14) connection.end();
+    };
+    const rig = await start(t, [{ packet: slow }, {}]);
+    await visit(rig, { clientId: "keeper", clean: false });
+    hangs = true;
+    await visit(rig, { clientId: "keeper", clean: true });
+    await until(() => clearings.length === 1, 5_000, "the clearing at the broker");
+    hangs = false;
+    await visit(rig, { clientId: "keeper", clean: false }); // nothing is remembered of a clean one without an expiry: the first broker's turn
+    await clearings[0]?.untilEnded(2_000); // a clearing that is not given up waits for 5 s
+    assert.equal(on(rig, "keeper")[0]?.length, 3);
+    await rig.settled();
+  });
+
+  test("hostile: 500 clients that come with a clean start at once are 16 connections more at a time", async (t) => {
+    let open = 0;
+    let most = 0;
+    let counts = false;
+    const kept = new Set<BrokerConnection>();
+    const packet = (connection: BrokerConnection, { type }: m.RawPacket) => {
+      if (type === 1 && counts) {
+        most = Math.max(most, ++open);
+        kept.add(connection);
+        setTimeout(() => connection.send(m.connack()), 20);
+      } else if (type === 1) connection.send(m.connack());
+      else if (type === 14) {
+        if (kept.delete(connection)) open--;
+        connection.end();
+      }
+    };
+    const rig = await start(t, [{ packet }, {}]);
+    const ids = Array.from({ length: 500 }, (_, index) => `keeper-${index}`);
+    for (const clientId of ids) {
+      await visit(rig, { clientId, clean: false });
+      await visit(rig, { clientId: "filler" });
+    }
+    counts = true;
+    rig.proxy.setBroker("default", `127.0.0.1:${rig.brokers[0]?.port}`, { state: "drain" });
+    const clients = await Promise.all(ids.map(async (clientId) => {
+      const client = await rig.open();
+      await client.send(m.connect({ clientId, clean: true }));
+      return client;
+    }));
+    await Promise.all(clients.map((client) => client.takePacket(10_000)));
+    await until(() => open === 0 && most > 0, 10_000, "the clearings to be over");
+    assert.ok(most <= 16, `${most} at once`);
+    await rig.settled(10_000);
+  });
+
+  test("real brokers: a session with a message that waits on A, a clean start on B, back on A: nothing is left", needs("mosquitto"), async (t) => {
+    for (const version of [4, 5] as const) {
+      const [a, b] = [await startMosquitto(), await startMosquitto()];
+      for (const broker of [a, b]) t.after(() => broker.stop());
+      const urls = [a, b].map(({ port }) => `mqtt://127.0.0.1:${port}`);
+      const rig = await startRig(t, { brokers: [], urls, configure: () => ({ pools: { default: { brokers: urls, ...POOL, balance: "first" } } }) });
+      const [nameA, nameB] = [a, b].map(({ port }) => `127.0.0.1:${port}`) as [string, string];
+      const keeps = { version, clientId: "keeper", clean: false, ...(version === 5 && { properties: m.PROPERTY.sessionExpirySeconds(600) }) };
+
+      const client = await rig.open();
+      await client.send(m.bytes(m.connect(keeps), m.subscribe([["news", 1]], { version })));
+      await client.takePacket();
+      await client.takePacket();
+      await client.send(m.disconnect());
+      await client.expectEnd();
+      const publisher = await RawClient.open({ port: a.port });
+      await publisher.send(m.bytes(m.connect({ clientId: "publisher" }), m.publish({ topic: "news", qos: 1, packetId: 1 })));
+      await publisher.takePacket();
+      await publisher.takePacket();
+      await publisher.close();
+      assert.equal(await visit(rig, keeps), 1, "A has the session");
+
+      rig.proxy.setBroker("default", nameA, { state: "drain" });
+      await visit(rig, { version, clientId: "keeper", clean: true });
+      await until(() => (a.log.match(/Client keeper disconnected/g) ?? []).length >= 3, 5_000, "the clearing at A");
+      rig.proxy.setBroker("default", nameA, { state: "ready" });
+      rig.proxy.setBroker("default", nameB, { state: "drain" });
+      const back = await rig.open();
+      await back.send(m.bytes(m.connect(keeps), m.pingreq()));
+      assert.deepEqual((await back.takePacket()).body.subarray(0, 2), Uint8Array.of(0, 0), "no session is present");
+      await back.expect(m.pingresp());
+      assert.equal(rig.opens.at(-1)?.broker, nameA);
+    }
+  });
+});
