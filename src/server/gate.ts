@@ -35,7 +35,7 @@ export class Gate {
   readonly #options: GateOptions;
   readonly #authenticators: Authenticator[];
   readonly #bans: Bans | undefined;
-  readonly #expiries: Expiries;
+  readonly #expiries: Expiries<Session>;
   /** By the number of the check. */
   readonly #stamps: FileStamps<number>;
   #authenticate: Authenticate;
@@ -45,7 +45,7 @@ export class Gate {
     this.#authenticators = authenticators;
     this.#stamps = new FileStamps(options.system);
     this.#bans = bansOf(options.config);
-    this.#expiries = new Expiries(options.wheel, options.system);
+    this.#expiries = new Expiries(options.wheel, hasExpired);
     this.#authenticate = this.#chain();
   }
 
@@ -78,20 +78,20 @@ export class Gate {
   }
 
   /** `choose`: goes on with a client that is let in. Without a promise where everything is known at once. */
-  admit(session: Session, choose: () => Chosen): Chosen | Promise<Chosen> {
+  admit(session: Session, choose: () => Chosen | Promise<Chosen>): Chosen | Promise<Chosen> {
     const decision = this.#authenticate(identityOf(session));
     if (!(decision instanceof Promise)) return this.#settle(session, decision, choose);
     return decision.then((late) => this.#settle(session, late, choose));
   }
 
-  #settle(session: Session, decision: Decision, choose: () => Chosen): Chosen {
+  #settle(session: Session, decision: Decision, choose: () => Chosen | Promise<Chosen>): Chosen | Promise<Chosen> {
     const { by, bansNetwork } = decision;
     if (bansNetwork !== undefined) logBan(this.#options.log, bansNetwork, this.#options.config.bans?.automatic?.banMs ?? 0);
     if (session.machine.state !== "deciding") return NOBODY; // it left, or waited too long
     if (decision.kind === "refused") return fault(decision.code, by === "bans" || by === "anonymous" ? decision.detail : `${by}: ${decision.detail}`);
     // A name that nobody checked is not told to the log: some clients put secrets there.
     if (by !== "none") session.username = decision.username ?? session.connect?.username;
-    if (decision.expiresAt !== undefined) this.#expiries.watch(session, decision.expiresAt);
+    if (decision.expiresAt !== undefined) this.#expiries.watch(session, decision.expiresAt - this.#options.system.wallClock());
     return choose();
   }
 
@@ -117,6 +117,10 @@ export class Gate {
     this.#authenticate = this.#chain();
     log.info(EVENTS.configWarning, `clients are checked with what changed in "${file}"`, { file });
   }
+}
+
+function hasExpired(session: Session): void {
+  session.step({ type: "violated", fault: fault("not_authorized", "what let the client in has expired") });
 }
 
 function bansOf({ bans }: AuthenticationConfig): Bans | undefined {
