@@ -29,13 +29,13 @@ async function run(random: SeededRandom): Promise<ReadonlyMap<string, number>> {
     for (let count = random.pick([0, 0, 1, 1, 6]); count > 0; count--) {
       const username = random.pick([undefined, "ada", "grace", "x".repeat(200)]);
       const version = random.pick([3, 4, 5] as const);
-      const visitor = world.visit(random.pick(["192.0.2.1", "192.0.2.2", "2001:db8::1", "unix"]), username);
+      const visitor = world.visit(random.pick(["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "unix", "unix"]), username);
       if (random.chance(0.9)) visitor?.connection.peerSend(m.connect({ version, clientId: `c${random.integer(0, 15)}`, clean: random.chance(0.5), keepAliveSeconds: 0, ...(username !== undefined && { username }) }));
     }
     if (random.chance(0.05)) world.moods.set(random.pick([...world.pool.brokers]), random.pick(["well", "well", "refuses_dial", "black_hole", "silent", "closes", "says_no"]));
     for (const visitor of world.visitors) if (!visitor.connection.isClosed && random.chance(0.03)) act(visitor, random);
   }
-  for (let count = 0; count < 300; count++) {
+  for (let count = 0; count < 60; count++) {
     if (count === 20) world.stop();
     world.time.runUntil(world.time.now + 100);
     await settle();

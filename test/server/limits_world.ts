@@ -20,8 +20,8 @@ import type { SeededRandom } from "../support/seed.ts";
 
 export const ADDRESS_MAX = 4;
 export const USERNAME_MAX = 3;
-export const LISTENER_MAX = 15;
-export const RATES = { listener: { count: 12, perMs: 1_000 }, broker: { count: 3, perMs: 1_000 } } as const;
+export const LISTENER_MAX = 7;
+export const RATES = { listener: { count: 4, perMs: 1_000 }, broker: { count: 3, perMs: 1_000 } } as const;
 /** The longest time that passes before promises go on. */
 const STEP_MS = 100;
 const BROKER_MAX = [2, 3, 4];
@@ -32,7 +32,7 @@ type Mood = "well" | "refuses_dial" | "black_hole" | "silent" | "closes" | "says
 function configurationOf(random: SeededRandom): Configuration {
   const { configuration, problems } = resolveConfiguration({
     listeners: [{ name: "front", listen: "mqtt://:1", connections_max: LISTENER_MAX, connect_rate: `${RATES.listener.count}/s` }],
-    limits: { connections_per_address_max: ADDRESS_MAX, connections_per_username_max: USERNAME_MAX, session_length_max: "20s", answer_timeout: "6s", dial_timeout: "2s" },
+    limits: { connections_per_address_max: ADDRESS_MAX, connections_per_username_max: USERNAME_MAX, session_length_max: "6s", answer_timeout: "6s", dial_timeout: "2s" },
     pools: {
       default: {
         balance: random.pick(["round_robin", "least_connections", "random", "client_id", "first"]),
@@ -189,7 +189,7 @@ export class LimitsWorld {
       return undefined;
     }
     const visitor: Visitor = { connection, address, username, received: new Uint8Array(0) };
-    connection.peer = { data: (bytes) => { visitor.received = m.bytes(visitor.received, bytes); }, end: () => {}, closed: () => {} };
+    connection.peer = { data: (bytes) => { visitor.received = m.bytes(visitor.received, bytes); }, end: () => { if (this.#random.chance(0.9)) connection.peerEnd(); }, closed: () => {} };
     this.sessions.set(new Session(this.#context, connection), visitor);
     this.visitors.push(visitor);
     return visitor;

@@ -94,6 +94,18 @@ describe("WaitingRoom", () => {
     assert.equal(scene.room.redeem(session, scene.broker), false, "once");
   });
 
+  test("one that leaves makes room in the line at once", async () => {
+    const scene = new Scene([{ sessionsMax: 1 }], { clientsMax: 1, timeoutMs: 60_000 });
+    scene.broker.sessions = 1;
+    const gone = scene.come("gone");
+    scene.room.finished(gone);
+    assert.equal(scene.room.sizeOf(scene.pool), 0);
+    scene.come("next");
+    scene.broker.sessions = 0;
+    await scene.pass(200);
+    assert.deepEqual(scene.told, ["next: b0"]);
+  });
+
   test("one whose own broker is full lets others pass to other brokers; when its own goes down, any will do", async () => {
     const scene = new Scene([{ sessionsMax: 1 }, { sessionsMax: 1 }]);
     const [own, other] = scene.pool.brokers as [Broker, Broker];
