@@ -115,7 +115,7 @@ const pool = v.strictObject({
   waiting: v.optional(section(v.strictObject({
     clients_max: whole(1, 100_000, 1_000, "Clients", "How many may wait at once; more are refused"),
     timeout: duration("5s", "Timeout", "How long one waits before it is refused"),
-  }, "a table"), "Waiting line", "Clients wait for a broker when all have as many as they may have; default: they are refused at once (CONNACK 3 or 0x89)")),
+  }, "a table"), "Waiting line", "Clients wait for a broker when all have as many as they may have, or had their rate; default: they are refused at once (CONNACK 3 or 0x89, 0x9F)")),
   rebalance: v.optional(section(v.strictObject({
     rate: v.optional(rateValue("Rate", "How many sessions are moved in a time"), "10/s"),
     absolute: whole(0, 1_000_000, 50, "Absolute", "A broker within so many sessions of its fair share gives none away"),

@@ -41,6 +41,8 @@ export const FAULTS = {
   server_busy: kind("operator", 3, 0x89, 0x89),
   server_unavailable: kind("operator", 3, 0x88, 0),
   too_many_connections: kind("operator", 3, 0x97, 0),
+  connection_rate_exceeded: kind("operator", 3, 0x9f, 0),
+  session_length_reached: kind("operator", 0, 0, 0x98),
   shutting_down: kind("operator", 3, 0x88, 0x8b),
   decision_timeout: kind("operator", 3, 0x88, 0),
   no_broker: kind("operator", 3, 0x88, 0),

@@ -1,5 +1,6 @@
 import type { BrokerConfig, PoolConfig } from "../config/types.ts";
 import { hashText } from "../lib/hash.ts";
+import { TokenBucket } from "../lib/token_bucket.ts";
 import { type AdminState, BrokerState, type HealthState } from "./broker_state.ts";
 import { type BrokerSettings, FAILURES_MAX, type PoolSettings, WARM_LEAST } from "./settings.ts";
 
@@ -29,6 +30,8 @@ export class Broker {
   failures = 0;
   /** Good, warm and without failures: nothing about it needs a second look. */
   isOrdinary = true;
+  /** How many clients it gets in a time. */
+  readonly #connectRate: TokenBucket | undefined;
   readonly #failuresMax: number;
   readonly #slowStartMs: number;
   #weightSet: number;
@@ -48,6 +51,7 @@ export class Broker {
     this.hash = hashText(config.name);
     this.isBackup = config.backup ?? false;
     this.sessionsMax = config.sessionsMax ?? Infinity;
+    this.#connectRate = config.connectRate && new TokenBucket(config.connectRate);
     this.#failuresMax = pool.failuresMax ?? FAILURES_MAX[pool.failOver ?? "each"];
     this.#slowStartMs = pool.slowStartMs ?? 0;
     this.#weightSet = config.weight;
@@ -67,6 +71,16 @@ export class Broker {
   /** What it has when it is warm. */
   get weightSet(): number {
     return this.#weightSet;
+  }
+
+  /** Whether it may get one more client now: it has room, and has not had its rate. */
+  canTake(now: number): boolean {
+    return this.hasRoom && (this.#connectRate === undefined || this.#connectRate.has(now));
+  }
+
+  /** A client is about to dial it: that counts against its rate. Standing in an order does not. False: it cannot take the client now. */
+  take(now: number): boolean {
+    return this.hasRoom && (this.#connectRate === undefined || this.#connectRate.take(now));
   }
 
   /** Above 0: a broker that shall get no more clients is drained. */

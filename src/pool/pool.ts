@@ -39,8 +39,8 @@ export class Pool {
    * those that just failed last of all. When all are down all are tried. Empty when none may take it: `whyNone` says why.
    */
   order(choice: Choice, now: number): readonly Broker[] {
-    if (this.brokers.length === 1) return this.#admits(this.brokers[0] as Broker, choice) ? this.brokers : NONE;
-    if (this.#isPlain && this.#areOrdinary()) return withFirst(choice.preferred, this.#balance(this.brokers, choice));
+    if (this.brokers.length === 1) return this.#admits(this.brokers[0] as Broker, choice, now) ? this.brokers : NONE;
+    if (this.#isPlain && this.#areOrdinary(now)) return withFirst(choice.preferred, this.#balance(this.brokers, choice));
     const order = this.#orderWithCare(choice, now);
     order[0]?.takeTrial(now);
     return order;
@@ -61,15 +61,17 @@ export class Pool {
 
   /** Whether a broker of an order still takes the client when its turn has come: since then it may have gone down, filled up or been taken out. */
   accepts(broker: Broker, choice: Choice, now: number): boolean {
-    if (!this.#admits(broker, choice)) return false;
+    if (!this.#admits(broker, choice, now)) return false;
     const elected = this.elected(now);
     if (elected !== undefined && elected !== broker && elected.state.isGood) return false;
     return !broker.isProbedDown || !this.#anyUp(choice, now);
   }
 
-  /** Why an order was empty: brokers would take the client if they had room, or the operator took all of them out. */
-  whyNone(choice: Choice): "full" | "taken_out" {
-    return this.brokers.some((broker) => broker.admits(choice.preferred)) ? "full" : "taken_out";
+  /** Why an order was empty: a broker has room and had its rate, or would take the client if it had room, or the operator took all of them out. */
+  whyNone(choice: Choice, now: number): "rate" | "full" | "taken_out" {
+    const admitting = this.brokers.filter((broker) => broker.admits(choice.preferred));
+    if (admitting.length === 0) return "taken_out";
+    return admitting.some((broker) => broker.hasRoom && !broker.canTake(now) && !broker.isDown(now)) ? "rate" : "full";
   }
 
   /** `fail_over = "all"`: the broker of everybody. */
@@ -87,13 +89,13 @@ export class Pool {
     return this.#election === undefined ? this.#orderEach(choice, now) : this.#orderAll(this.#election, choice, now);
   }
 
-  #areOrdinary(): boolean {
-    for (const broker of this.brokers) if (!broker.isOrdinary || broker.sessions >= broker.sessionsMax) return false;
+  #areOrdinary(now: number): boolean {
+    for (const broker of this.brokers) if (!broker.isOrdinary || !broker.canTake(now)) return false;
     return true;
   }
 
-  #admits(broker: Broker, { preferred }: Choice): boolean {
-    return broker.admits(preferred) && broker.hasRoom;
+  #admits(broker: Broker, { preferred }: Choice, now: number): boolean {
+    return broker.admits(preferred) && broker.canTake(now);
   }
 
   #anyUp({ preferred }: Choice, now: number): boolean {
@@ -101,7 +103,7 @@ export class Pool {
   }
 
   #orderEach(choice: Choice, now: number): readonly Broker[] {
-    const open = this.brokers.filter((broker) => this.#admits(broker, choice));
+    const open = this.brokers.filter((broker) => this.#admits(broker, choice, now));
     if (!this.#anyUp(choice, now)) return this.#rank(open, choice);
     const up = this.#rank(open.filter((broker) => !broker.isDown(now)), choice);
     // Brokers that are up but full are worth waiting for; one that is down is not.
@@ -114,8 +116,8 @@ export class Pool {
   #orderAll(election: Election, choice: Choice, now: number): readonly Broker[] {
     const order = election.order(now);
     const elected = order[0] as Broker;
-    if (elected.state.isGood) return elected.hasRoom ? [elected] : NONE;
-    return order.filter((broker) => this.#admits(broker, choice));
+    if (elected.state.isGood) return elected.canTake(now) ? [elected] : NONE;
+    return order.filter((broker) => this.#admits(broker, choice, now));
   }
 
   /** The client's own broker, the balancer's order, the backups. */

@@ -13,7 +13,7 @@ interface Place {
   readonly until: number;
 }
 
-/** Clients that wait because every broker has all the sessions it may have. First come, first served; bounded in number and in time. */
+/** Clients that wait because every broker has all the sessions it may have, or had its rate. First come, first served; bounded in number and in time. */
 export class WaitingLine<Waiter extends object> {
   readonly #limits: WaitingLimits;
   /** In the order of coming, which is that of the deadlines too. */
@@ -25,12 +25,6 @@ export class WaitingLine<Waiter extends object> {
 
   get size(): number {
     return this.#places.size;
-  }
-
-  /** When the first one gives up, in monotonic milliseconds; undefined: nobody waits. */
-  get dueAt(): number | undefined {
-    const [first] = this.#places.values();
-    return first?.until;
   }
 
   /** Answers false when the line is full: this one is turned away. */
@@ -45,11 +39,10 @@ export class WaitingLine<Waiter extends object> {
     this.#places.delete(waiter);
   }
 
-  /** A broker has room: who comes first of those whom it will do. They are out of the line then, and a session of it must be counted before the next is asked for. */
-  next(broker: Broker): Waiter | undefined {
-    if (!broker.hasRoom) return undefined;
+  /** Takes out and answers the first in the line for whom `serves` says yes: from then on it counts at its broker, before the next is asked for. */
+  next(serves: (waiter: Waiter, only: Broker | undefined) => boolean): Waiter | undefined {
     for (const [waiter, { only }] of this.#places) {
-      if (only !== undefined && only !== broker) continue;
+      if (!serves(waiter, only)) continue;
       this.#places.delete(waiter);
       return waiter;
     }

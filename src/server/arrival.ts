@@ -61,6 +61,7 @@ export class Arrival implements Timed, SecureHandler {
   start(): void {
     const { entrance } = this;
     const { proxyProtocol } = entrance.config;
+    if (this.#isShutOut(proxyProtocol === undefined || !this.#isTrusted ? this.peerAddress : undefined)) return;
     if (proxyProtocol === undefined) return this.#welcome();
     if (!this.#isTrusted) {
       if (proxyProtocol.mode === "optional") return this.#welcome();
@@ -79,6 +80,13 @@ export class Arrival implements Timed, SecureHandler {
   /** The client's own address, as far as it is known. */
   get address(): string {
     return this.#proxied?.source?.address ?? this.peerAddress;
+  }
+
+  /** Counts the client, and ends it here when there are too many; undefined: who it is another proxy may yet say. */
+  #isShutOut(address: string | undefined): boolean {
+    const why = this.entrance.enter(this, address);
+    if (why !== undefined) this.#refuse(why.code, why.detail);
+    return why !== undefined;
   }
 
   /** Whoever it is, its deadline for TLS and WebSocket begins, and the listener's transports decide what is read first. */
@@ -126,6 +134,7 @@ export class Arrival implements Timed, SecureHandler {
     this.#proxied = answer.header;
     // It was the other proxy that spoke; its own checks and those of ports behind it end here.
     this.#isHeard = false;
+    if (this.#isShutOut(this.address)) return;
     this.#welcome();
     this.#again(answer.rest);
   }
@@ -141,7 +150,8 @@ export class Arrival implements Timed, SecureHandler {
         this.#expectProxyHeader();
         return this.#again(bytes);
       }
-      wheel.set(this, limits.handshakeTimeoutMs); // none comes
+      if (this.#isShutOut(this.peerAddress)) return; // none comes
+      wheel.set(this, limits.handshakeTimeoutMs);
     }
     const transport = accept.find((each) => FIRST[each] === kind);
     if (transport === undefined) return this.#refuseKind(kind);
@@ -199,6 +209,8 @@ export class Arrival implements Timed, SecureHandler {
   }
 
   #passThrough(hello: ClientHello): void {
+    const why = this.entrance.judge(this);
+    if (why !== undefined) return this.#refuse(why.code, why.detail);
     const { serverName, alpn } = hello;
     this.#leaveWheel();
     const tls = { version: undefined, serverName, alpn: alpn[0], certificate: undefined } as const;

@@ -13,6 +13,12 @@ import type { PassThrough } from "./entrance.ts";
 import { idAtBrokers, keyOf, routeKeyOf, usernameOf } from "./session_keys.ts";
 import { TakeOver } from "./take_over.ts";
 
+/** Nobody takes this client now, and time alone may change that. */
+export interface NoRoom extends Fault {
+  /** The broker that holds its MQTT session; undefined: any of its pool will do. */
+  readonly only: Broker | undefined;
+}
+
 /** Where clients go: routes name the pool, pools know their brokers and who was where. */
 export class Chooser {
   readonly pools: ReadonlyMap<string, Pool>;
@@ -36,7 +42,7 @@ export class Chooser {
   }
 
   /** Sets the session's pool and what its brokers get for a CONNECT, and answers with the brokers to try; or why this client is turned away. */
-  choose(session: Session, now: number, claims?: Claims): readonly Broker[] | Fault {
+  choose(session: Session, now: number, claims?: Claims): readonly Broker[] | Fault | NoRoom {
     const route = this.#routes.isEmpty ? undefined : this.#routes.find(routeKeyOf(session));
     if (route !== undefined) {
       session.routeName = route.name;
@@ -47,8 +53,10 @@ export class Chooser {
     if (refused !== undefined) return refused;
     const { pool } = session;
     const choice = this.#choiceOf(session, now);
+    // What it has on its own broker it has on no other one: where there is a line, it waits for that.
+    if (pool.config.waiting !== undefined && isFullButWell(choice.preferred, now)) return noRoom(choice.preferred.hasRoom ? "rate" : "full", choice.preferred);
     const order = pool.order(choice, now);
-    if (order.length === 0) return noneLeft(pool, choice);
+    if (order.length === 0) return noneLeft(pool, choice, now);
     const direction = this.#directionOf?.(session);
     return direction !== undefined && pool.accepts(direction, choice, now) ? [direction, ...order.filter((broker) => broker !== direction)] : order;
   }
@@ -126,7 +134,17 @@ class SessionChoice implements Choice {
   }
 }
 
-function noneLeft(pool: Pool, choice: Choice): Fault {
-  if (pool.whyNone(choice) === "full") return fault("server_busy", `every broker of pool "${pool.name}" has all the sessions it may have`);
-  return fault("server_unavailable", `no broker of pool "${pool.name}" takes clients now`);
+function noneLeft(pool: Pool, choice: Choice, now: number): Fault | NoRoom {
+  const why = pool.whyNone(choice, now);
+  return why === "taken_out" ? fault("server_unavailable", `no broker of pool "${pool.name}" takes clients now`) : noRoom(why);
+}
+
+function noRoom(why: "rate" | "full", only?: Broker): NoRoom {
+  const whose = only === undefined ? "every broker that takes clients" : `the client's own broker ${only.name}`;
+  if (why === "full") return { ...fault("server_busy", `${whose} has all the sessions it may have`), only };
+  return { ...fault("connection_rate_exceeded", `${whose} had all the clients that it may get in this time`), only };
+}
+
+function isFullButWell(own: Broker | undefined, now: number): own is Broker {
+  return own !== undefined && own.admits(own) && !own.isDown(now) && !own.canTake(now);
 }

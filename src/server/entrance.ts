@@ -2,13 +2,15 @@ import type { Limits, ListenerConfig, Transport } from "../config/types.ts";
 import { urlOf } from "../config/address.ts";
 import { includesAddress, parseNetwork, type Network } from "../lib/network.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
-import type { FaultCode } from "../mqtt/fault.ts";
+import type { Fault, FaultCode } from "../mqtt/fault.ts";
 import type { Connection, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Origin } from "../session/origin.ts";
 import { Session } from "../session/session.ts";
+import { FORGOTTEN } from "../session/sides.ts";
 import type { UpgradeRules } from "../transport/websocket/server_upgrade.ts";
 import type { WebSocketSettings } from "../transport/websocket/settings.ts";
+import type { Admissions } from "./admissions.ts";
 import type { Arrival } from "./arrival.ts";
 import type { CertificateStore } from "./certificate_store.ts";
 import type { ListeningAddress } from "./types.ts";
@@ -18,9 +20,11 @@ export interface EntranceOwner {
   readonly runtime: Runtime;
   readonly wheel: TimerWheel;
   readonly limits: Limits;
+  /** Absent: clients are counted all together only. */
+  readonly admissions?: Admissions | undefined;
   arrived(arrival: Arrival): void;
   left(arrival: Arrival): void;
-  refused(entrance: Entrance, arrival: Arrival, code: FaultCode, why: string): void;
+  refused(entrance: Entrance, client: Pick<Arrival, "address">, code: FaultCode, why: string): void;
   began(session: Session): void;
   passThrough(entrance: Entrance, connection: Connection, begin: PassThrough): void;
 }
@@ -89,12 +93,26 @@ export class Entrance {
   accepted(connection: Connection): void {
     // It stands still while nobody is there: a deadline counted from its last tick might be over before it begins.
     this.wheel.advance(this.runtime.system.now());
-    if (this.#arrive === undefined) this.#owner.began(new Session(this.context, connection));
-    else this.#arrive(this, connection);
+    if (this.#arrive !== undefined) return this.#arrive(this, connection);
+    const why = this.#owner.admissions?.enter(connection, this.config.name, connection.remoteAddress);
+    if (why === undefined) return this.#owner.began(new Session(this.context, connection));
+    this.#owner.refused(this, { address: connection.remoteAddress }, why.code, why.detail);
+    connection.handler = FORGOTTEN;
+    connection.reset();
   }
 
   arrived(arrival: Arrival): void {
     this.#owner.arrived(arrival);
+  }
+
+  /** Counts a client; its address as soon as that is known. A fault: the door is shut. */
+  enter(arrival: Arrival, address: string | undefined): Fault | undefined {
+    return this.#owner.admissions?.enter(arrival, this.config.name, address);
+  }
+
+  /** Why a client that would be passed through now has to stay outside. */
+  judge(arrival: Arrival): Fault | undefined {
+    return this.#owner.admissions?.judge(arrival, this.config.name, arrival.address, this.wheel.now);
   }
 
   /** Whether a PROXY header of this peer is believed. */
@@ -104,11 +122,13 @@ export class Entrance {
 
   /** The client is through: its session begins. */
   admitSession(arrival: Arrival, connection: Connection, origin: Origin): void {
+    this.#owner.admissions?.moved(arrival, connection);
     this.#owner.left(arrival);
     this.#owner.began(new Session(this.context, connection, origin));
   }
 
   tunnel(arrival: Arrival, connection: Connection, begin: PassThrough): void {
+    this.#owner.admissions?.moved(arrival, connection);
     // In this order: until there is a tunnel it is the arrival that counts against the capacity.
     this.#owner.passThrough(this, connection, begin);
     this.#owner.left(arrival);
@@ -119,6 +139,7 @@ export class Entrance {
   }
 
   forget(arrival: Arrival): void {
+    this.#owner.admissions?.left(arrival);
     this.#owner.left(arrival);
   }
 }

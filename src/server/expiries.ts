@@ -1,46 +1,46 @@
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
-import { fault } from "../mqtt/fault.ts";
-import type { System } from "../runtime/types.ts";
-import type { Session } from "../session/session.ts";
 
-/** Sessions whose right to be here ends at a time that is known. Others cost nothing. */
-export class Expiries {
+/** Sessions, or tunnels, that end at a time that is known. Others cost nothing. */
+export class Expiries<Subject extends object> {
   readonly #wheel: TimerWheel;
-  readonly #system: Pick<System, "wallClock">;
-  readonly #entries = new Map<Session, Expiry>();
+  readonly #end: (subject: Subject) => void;
+  readonly #entries = new Map<Subject, Expiry<Subject>>();
 
-  constructor(wheel: TimerWheel, system: Pick<System, "wallClock">) {
+  /** `end`: what happens to one whose time is over. */
+  constructor(wheel: TimerWheel, end: (subject: Subject) => void) {
     this.#wheel = wheel;
-    this.#system = system;
+    this.#end = end;
   }
 
-  /** `expiresAt`: milliseconds since 1970. */
-  watch(session: Session, expiresAt: number): void {
-    const entry = new Expiry(session);
-    this.#entries.set(session, entry);
-    this.#wheel.set(entry, Math.max(0, expiresAt - this.#system.wallClock()));
+  watch(subject: Subject, inMs: number): void {
+    this.forget(subject);
+    const entry = new Expiry(subject, this.#end);
+    this.#entries.set(subject, entry);
+    this.#wheel.set(entry, Math.max(0, inMs));
   }
 
-  forget(session: Session): void {
-    const entry = this.#entries.get(session);
+  forget(subject: Subject): void {
+    const entry = this.#entries.get(subject);
     if (entry === undefined) return;
     this.#wheel.clear(entry);
-    this.#entries.delete(session);
+    this.#entries.delete(subject);
   }
 }
 
-class Expiry implements Timed {
-  readonly #session: Session;
+class Expiry<Subject> implements Timed {
+  readonly #subject: Subject;
+  readonly #end: (subject: Subject) => void;
   timerSlot: Timed["timerSlot"] = undefined;
   timerNext: Timed | undefined = undefined;
   timerPrevious: Timed | undefined = undefined;
   timerTick = 0;
 
-  constructor(session: Session) {
-    this.#session = session;
+  constructor(subject: Subject, end: (subject: Subject) => void) {
+    this.#subject = subject;
+    this.#end = end;
   }
 
   expired(): void {
-    this.#session.step({ type: "violated", fault: fault("not_authorized", "what let the client in has expired") });
+    this.#end(this.#subject);
   }
 }

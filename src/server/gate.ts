@@ -29,7 +29,7 @@ export interface GateOptions {
 
 type Chosen = readonly Broker[] | Fault;
 /** Goes on with a client that is let in, and with the claims of its token. */
-type Choose = (claims: Claims | undefined) => Chosen;
+type Choose = (claims: Claims | undefined) => Chosen | Promise<Chosen>;
 const NOBODY: readonly Broker[] = [];
 
 /** Where clients show who they are, before any broker hears of them. */
@@ -37,7 +37,7 @@ export class Gate {
   readonly #options: GateOptions;
   readonly #authenticators: Authenticator[];
   readonly #bans: Bans | undefined;
-  readonly #expiries: Expiries;
+  readonly #expiries: Expiries<Session>;
   /** By the number of the check. */
   readonly #stamps: FileStamps<number>;
   #authenticate: Authenticate;
@@ -47,7 +47,7 @@ export class Gate {
     this.#authenticators = authenticators;
     this.#stamps = new FileStamps(options.system);
     this.#bans = bansOf(options.config);
-    this.#expiries = new Expiries(options.wheel, options.system);
+    this.#expiries = new Expiries(options.wheel, hasExpired);
     this.#authenticate = this.#chain();
   }
 
@@ -86,14 +86,14 @@ export class Gate {
     return decision.then((late) => this.#settle(session, late, choose));
   }
 
-  #settle(session: Session, decision: Decision, choose: Choose): Chosen {
+  #settle(session: Session, decision: Decision, choose: Choose): Chosen | Promise<Chosen> {
     const { by, bansNetwork } = decision;
     if (bansNetwork !== undefined) logBan(this.#options.log, bansNetwork, this.#options.config.bans?.automatic?.banMs ?? 0);
     if (session.machine.state !== "deciding") return NOBODY; // it left, or waited too long
     if (decision.kind === "refused") return fault(decision.code, by === "bans" || by === "anonymous" ? decision.detail : `${by}: ${decision.detail}`);
     // A name that nobody checked is not told to the log: some clients put secrets there.
     if (by !== "none") session.username = decision.username ?? session.connect?.username;
-    if (decision.expiresAt !== undefined) this.#expiries.watch(session, decision.expiresAt);
+    if (decision.expiresAt !== undefined) this.#expiries.watch(session, decision.expiresAt - this.#options.system.wallClock());
     return choose(decision.claims);
   }
 
@@ -119,6 +119,10 @@ export class Gate {
     this.#authenticate = this.#chain();
     log.info(EVENTS.configWarning, `clients are checked with what changed in "${file}"`, { file });
   }
+}
+
+function hasExpired(session: Session): void {
+  session.step({ type: "violated", fault: fault("not_authorized", "what let the client in has expired") });
 }
 
 function bansOf({ bans }: AuthenticationConfig): Bans | undefined {

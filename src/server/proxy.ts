@@ -1,7 +1,7 @@
 import type { Configuration, ListenerConfig, Material, PoolConfig, PoolMaterial } from "../config/types.ts";
 import { placeOf } from "../config/address.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
-import { TICK_MS, TimerWheel } from "../lib/timer_wheel.ts";
+import { TimerWheel } from "../lib/timer_wheel.ts";
 import { type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
@@ -15,6 +15,7 @@ import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
 import type { FileWatch } from "./file_watch.ts";
 import { Chooser } from "./chooser.ts";
+import { decide } from "./decide.ts";
 import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
 import type { Redirects } from "./redirects.ts";
@@ -22,8 +23,10 @@ import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
 import { LastSession } from "./last_session.ts";
 import { listenOptions } from "./listen_options.ts";
 import { Movements } from "./movements.ts";
+import { OptionalLimits } from "./optional_limits.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
 import { logBrokerDown, logBrokerUp, logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
+import { Ticker } from "./ticker.ts";
 import type { BrokerAnswer, BrokerChange, BrokerInfo, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
 import type { Tunnels, TunnelsOwner } from "./tunnels.ts";
 import type { Downstream, Upstreams } from "./upstream.ts";
@@ -69,8 +72,9 @@ class Server implements ProxyServer, EntranceOwner {
   #redirects: Redirects | undefined = undefined;
   #health: HealthChecks | undefined = undefined;
   readonly #movements: Movements;
+  #optional: OptionalLimits | undefined = undefined;
   #isDraining = false;
-  #ticking: ReturnType<typeof setInterval> | undefined = undefined;
+  readonly #ticker: Ticker;
   readonly #last = new LastSession(() => this.sessionCount);
   #stopping: Promise<void> | undefined = undefined;
 
@@ -80,6 +84,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.runtime = runtime;
     this.#log = options.log;
     this.wheel = new TimerWheel(runtime.system.now());
+    this.#ticker = new Ticker(this.wheel, () => runtime.system.now(), () => this.sessionCount + this.#arrivals.size > 0);
     this.#chooser = new Chooser(configuration, () => runtime.system.random());
     this.#poolMaterials = new Map(material.pools);
     this.#tellsPeers = options.log.isOn("info") || options.onOpen !== undefined || options.onClose !== undefined;
@@ -93,6 +98,10 @@ class Server implements ProxyServer, EntranceOwner {
 
   get limits() {
     return this.#options.configuration.limits;
+  }
+
+  get admissions() {
+    return this.#optional?.admissions;
   }
 
   get addresses(): readonly ListeningAddress[] {
@@ -154,7 +163,9 @@ class Server implements ProxyServer, EntranceOwner {
 
   /** What most configurations do not need stays on disk: a quiet proxy is a small one. */
   async #loadLayers(): Promise<void> {
-    const { listeners, pools, limits } = this.#options.configuration;
+    const { configuration } = this.#options;
+    const { listeners, pools, limits } = configuration;
+    this.#optional ??= await OptionalLimits.load({ configuration, chooser: this.#chooser, wheel: this.wheel, system: this.runtime.system });
     if (limits.keepAliveMaxSeconds !== undefined || pools.some(({ connect }) => connect !== undefined)) await this.#chooser.loadRewriter(limits);
     if (pools.some(({ redirects }) => redirects === "follow")) await this.#loadRedirects();
     if (pools.some(needsLayers)) this.#upstreams ??= new (await import("./upstream.ts")).Upstreams(this.runtime, this.wheel);
@@ -208,7 +219,7 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   arrived(arrival: Arrival): void {
-    this.#startTicking();
+    this.#ticker.start();
     this.#arrivals.add(arrival);
   }
 
@@ -216,9 +227,9 @@ class Server implements ProxyServer, EntranceOwner {
     this.#arrivals.delete(arrival);
   }
 
-  refused(entrance: Entrance, arrival: Arrival, code: FaultCode, why: string): void {
+  refused(entrance: Entrance, { address }: Pick<Arrival, "address">, code: FaultCode, why: string): void {
     this.#countRefusal(code);
-    logRefused(this.#log, entrance.config.name, arrival.address, code, why);
+    logRefused(this.#log, entrance.config.name, address, code, why);
   }
 
   #countRefusal(code: FaultCode): void {
@@ -226,13 +237,14 @@ class Server implements ProxyServer, EntranceOwner {
   }
 
   began(session: Session): void {
-    this.#startTicking();
+    this.#ticker.start();
     if (this.#tellsPeers) void session.client.remotePort; // the kernel knows it only while the connection is open
     this.#sessions.add(session);
   }
 
   passThrough(entrance: Entrance, client: Connection, begin: PassThrough): void {
-    this.#startTicking();
+    this.#ticker.start();
+    this.#optional?.waiting?.serve(); // who waits comes first
     const chosen = this.#chooser.chooseTunnel(entrance.config, begin, this.wheel.now);
     this.#tunnels?.begin(entrance.config, client, begin, this.#load > this.#sessionsMax ? { ...chosen, order: [] } : chosen);
   }
@@ -248,9 +260,9 @@ class Server implements ProxyServer, EntranceOwner {
       pool: this.#chooser.pools.get(config.pool) as Pool,
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
-        if (gate === undefined) return this.#chooser.choose(session, this.wheel.now);
-        return gate.admit(session, (claims) => this.#chooser.choose(session, this.wheel.now, claims));
+        return decide(session, { gate, admissions: this.admissions, waiting: this.#optional?.waiting, chooser: this.#chooser, now: () => this.wheel.now });
       },
+      ...(this.#optional?.claim && { claim: this.#optional.claim }),
       dial: (broker, session, handler) => {
         this.#movements.dialing(session, broker);
         return this.#dial(broker, session, handler);
@@ -265,6 +277,7 @@ class Server implements ProxyServer, EntranceOwner {
       redirects: this.#redirects,
       opened: (session) => {
         this.#movements.opened(session, this.#chooser.opened(session, this.wheel.now));
+        this.#optional?.opened(session);
         logOpen(this.#log, session);
         this.#tell(() => this.#options.onOpen?.(describeSession(session)));
       },
@@ -283,12 +296,15 @@ class Server implements ProxyServer, EntranceOwner {
         if (broker.failed(this.wheel.now)) logBrokerDown(this.#log, broker, why);
       },
       brokerAnswered: (broker) => this.#brokerAnswered(broker),
+      ...(this.#optional?.claim && { claim: this.#optional.claim }),
       opened: (tunnel) => {
         this.#movements.reached(tunnel.chosen as Broker);
+        this.#optional?.opened(tunnel);
         logTunnelOpen(this.#log, tunnel);
         this.#tell(() => this.#options.onOpen?.(describeTunnel(tunnel)));
       },
       finished: (tunnel) => {
+        this.#optional?.finished(tunnel);
         if (tunnel.cause !== undefined && !tunnel.isOpen) this.#countRefusal(tunnel.cause.code);
         logTunnelClose(this.#log, tunnel);
         this.#tell(() => this.#options.onClose?.(describeTunnelEnd(tunnel)));
@@ -313,6 +329,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#chooser.finished(session, this.wheel.now);
     this.#gate?.finished(session);
     this.#redirects?.finished(session);
+    this.#optional?.finished(session);
     const { cause } = session.machine;
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);
@@ -331,21 +348,6 @@ class Server implements ProxyServer, EntranceOwner {
   #reportError(thrown: unknown): void {
     const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     this.#log.error(EVENTS.internalError, message);
-  }
-
-  #startTicking(): void {
-    if (this.#ticking !== undefined) return;
-    const { system } = this.runtime;
-    this.wheel.advance(system.now());
-    this.#ticking = setInterval(() => {
-      this.wheel.advance(system.now());
-      if (this.sessionCount + this.#arrivals.size === 0) this.#stopTicking();
-    }, TICK_MS);
-  }
-
-  #stopTicking(): void {
-    clearInterval(this.#ticking);
-    this.#ticking = undefined;
   }
 
   async #watchFiles(): Promise<void> {
@@ -393,7 +395,7 @@ class Server implements ProxyServer, EntranceOwner {
     for (const session of [...this.#sessions]) session.step({ type: "stop", fault: why });
     this.#tunnels?.endAll(why);
     await this.#last.within(STOP_NOW_MS);
-    this.#stopTicking();
+    this.#ticker.stop();
   }
 
   async #closeListeners(): Promise<void> {

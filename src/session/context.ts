@@ -18,6 +18,8 @@ export interface SessionContext {
   readonly pool: Pool;
   /** The brokers to try, best first, of the pool that is set in the session; or why this client is turned away. */
   choose(session: Session): readonly Broker[] | Fault | Promise<readonly Broker[] | Fault>;
+  /** A broker's turn has come: it counts this client, or answers why it does not take it now. Absent: each takes as many as come. */
+  claim?(broker: Broker, session: Session): Fault | undefined;
   dial(broker: Broker, session: Session, handler: DialHandler): Dial;
   /** `suspectedBy`: a session that may be the cause itself; absent: the broker is at fault. */
   brokerFailed(broker: Broker, fault: Fault, suspectedBy: Session | undefined): void;

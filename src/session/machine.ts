@@ -91,6 +91,11 @@ export class Machine {
     return this.#committed;
   }
 
+  /** Whether the client's FIN has come. */
+  get hasClientEnded(): boolean {
+    return this.#client === "peer_ended" || this.#client === "both_ended";
+  }
+
   /** The outputs are the caller's, to be carried out in order; they may lead to further inputs. */
   step(input: Input): readonly Output[] {
     const outputs: Output[] = [];

@@ -182,6 +182,8 @@ export class Session implements Timed, DialHandler {
   #dialBroker(attempt: number): void {
     const broker = this.#order[attempt] as Broker;
     this.#attempt = attempt;
+    const notNow = this.context.claim?.(broker, this);
+    if (notNow !== undefined) return this.attemptFailed(notNow);
     this.chosen = broker;
     broker.sessions++;
     this.#dial = this.context.dial(broker, this, this);
@@ -331,8 +333,7 @@ export class Session implements Timed, DialHandler {
 
   closed(side: Side, error: NetworkError | undefined): void {
     const code = error?.code === "internal" ? "internal_error" : side === "client" ? "client_lost" : "broker_lost";
-    const why = error && fault(code, error.message);
-    this.step({ type: "closed", side, fault: why });
+    this.step({ type: "closed", side, fault: error && fault(code, error.message) });
   }
 
   #refuse(why: Fault): void {
@@ -354,8 +355,8 @@ export class Session implements Timed, DialHandler {
   #setDeadline(limit: Extract<Output, { do: "deadline" }>["limit"]): void {
     const { dialTimeoutMs, stallTimeoutMs } = this.context.limits;
     if (limit === "idle") return this.#armIdle();
-    if (limit === "linger") return this.#wheel.set(this, Math.min(LINGER_MS, stallTimeoutMs));
-    if (limit === "half_closed") return this.#wheel.set(this, stallTimeoutMs);
+    if (limit === "linger" || limit === "half_closed") return this.#wheel.set(this, Math.min(limit === "linger" ? LINGER_MS : Infinity, stallTimeoutMs));
+    if (limit === "dial" && this.machine.state !== "dialing") return; // its broker had no room after all
     // One deadline for all attempts: a silent broker may use half of what is left while another one is untried.
     const left = Math.max(0, this.#answerBy - this.#wheel.now);
     const share = this.#attempt + 1 < this.#order.length ? left / 2 : left;

@@ -15,6 +15,8 @@ export interface TunnelContext {
   readonly wheel: TimerWheel;
   now(): number;
   readonly listenerName: string;
+  /** As a session's. */
+  claim?(broker: Broker, tunnel: Tunnel): Fault | undefined;
   dial(broker: Broker, tunnel: Tunnel, handler: DialHandler): Dial;
   brokerFailed(broker: Broker, fault: Fault): void;
   brokerAnswered(broker: Broker): void;
@@ -99,6 +101,11 @@ export class Tunnel implements Timed, DialHandler {
     const broker = this.#order[++this.#attempt];
     if (broker === undefined) return this.end(this.#lastFailure ?? fault("no_broker", "no broker is left to try"));
     const { wheel, limits } = this.context;
+    const notNow = this.context.claim?.(broker, this);
+    if (notNow !== undefined) {
+      this.#lastFailure = notNow;
+      return this.#dialNext();
+    }
     this.chosen = broker;
     broker.sessions++;
     wheel.set(this, Math.min(limits.dialTimeoutMs, Math.max(0, this.#answerBy - wheel.now)));

@@ -17,7 +17,7 @@ describe("rewriteConnack", () => {
     const told = m.bytes(m.PROPERTY.user("a", "b"), m.PROPERTY.topicAliasMaximum(3));
     const result = rewriteConnack(connack(told, { sessionPresent: true }), five({ clientId: "", properties: sessionExpirySeconds(60) }), ALL) as Uint8Array;
     assert.deepEqual(result, connack(m.bytes(told, serverKeepAliveSeconds(300), sessionExpirySeconds(7), assignedClientId("dev/1")), { sessionPresent: true }));
-    assert.deepEqual(readConnack(result, 5), { code: 0, serverKeepAliveSeconds: 300, assignedClientId: "dev/1", sessionExpirySeconds: 7 });
+    assert.deepEqual(readConnack(result, 5), { code: 0, serverKeepAliveSeconds: 300, assignedClientId: "dev/1", sessionExpirySeconds: 7, serverReference: undefined });
     assert.deepEqual(rewriteConnack(connack(NONE), five(), { keepAliveSeconds: 65_535 }), connack(serverKeepAliveSeconds(65_535)));
   });
 

@@ -63,7 +63,7 @@ describe('fail_over = "all"', () => {
     const { a, b, spare } = brokersOf(pool);
     a!.sessionsMax = 0;
     assert.deepEqual(pool.order(choice(), 0), []);
-    assert.equal(pool.whyNone(choice()), "full");
+    assert.equal(pool.whyNone(choice(), 0), "full");
     a!.sessionsMax = 10;
     for (const broker of [spare!, b!, a!]) broker.probed("down", 1, "test");
     assert.equal(namesOf(pool.order(choice(), 2)), "abspare");

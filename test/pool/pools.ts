@@ -7,7 +7,7 @@ import type { BrokerSettings, PoolSettings } from "../../src/pool/settings.ts";
 export type Algorithm = keyof typeof BALANCES;
 
 /** A broker of a test's pool: its weight, or more of it. */
-export type Given = number | ({ readonly weight?: number } & BrokerSettings);
+export type Given = number | ({ readonly weight?: number } & Pick<BrokerConfig, "connectRate"> & BrokerSettings);
 
 const brokerConfig = (name: string, given: Given): BrokerConfig & BrokerSettings => ({
   name, scheme: "mqtt", host: name, port: 1883, username: undefined, password: undefined, passwordFile: undefined,

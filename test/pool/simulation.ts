@@ -168,7 +168,7 @@ export class Simulation {
     this.orders++;
     this.#checkOrder(order, choice);
     if (order.length > 0) return this.#walk({ client, choice, order, index: -1 });
-    if (this.pool.whyNone(choice) !== "full" || !this.line.join(client, this.now)) this.#comeAgain(client);
+    if (this.pool.whyNone(choice, this.now) !== "full" || !this.line.join(client, this.now)) this.#comeAgain(client);
   }
 
   #checkOrder(order: readonly Broker[], { preferred }: Choice): void {
@@ -267,7 +267,7 @@ export class Simulation {
   /** Nobody who waits is let in where nobody may be. */
   #letIn(broker: Broker): void {
     if (this.line.size === 0 || !this.oracle.admits(broker, undefined) || this.oracle.isDown(broker, this.now)) return;
-    const client = this.line.next(broker);
+    const client = this.line.next(() => broker.hasRoom);
     if (client !== undefined) this.arrive(client, 0);
   }
 

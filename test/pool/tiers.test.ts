@@ -30,7 +30,7 @@ describe("Pool.order leaves out whom it must", () => {
       }
       assert.deepEqual(pool.brokers.map(({ sessions }) => sessions), [2, 3]);
       assert.deepEqual(pool.order(choice("k"), 0), []);
-      assert.equal(pool.whyNone(choice("k")), "full");
+      assert.equal(pool.whyNone(choice("k"), 0), "full");
       pool.brokers[1]!.sessions--;
       assert.equal(namesOf(pool.order(choice("k"), 0)), "b");
     });
@@ -68,7 +68,7 @@ describe("Pool.order leaves out whom it must", () => {
     a!.sessions = 1;
     b!.probed("down", 0, "test");
     assert.deepEqual(pool.order(choice("k"), 1), []);
-    assert.equal(pool.whyNone(choice("k")), "full");
+    assert.equal(pool.whyNone(choice("k"), 0), "full");
   });
 
   test("all taken out: nobody, and whyNone says so; the same for a single broker", () => {
@@ -76,7 +76,7 @@ describe("Pool.order leaves out whom it must", () => {
       const pool = createPool("first", Object.fromEntries([...names].map((name) => [name, 1])));
       for (const broker of pool.brokers) broker.setAdmin("maint", 0, "test");
       assert.deepEqual(pool.order(choice("k"), 0), []);
-      assert.equal(pool.whyNone(choice("k")), "taken_out");
+      assert.equal(pool.whyNone(choice("k"), 0), "taken_out");
     }
   });
 

@@ -6,6 +6,7 @@ import { TICK_MS, TimerWheel } from "../../src/lib/timer_wheel.ts";
 import { type FaultCode, fault } from "../../src/mqtt/fault.ts";
 import { Pool } from "../../src/pool/pool.ts";
 import type { Connection, Handshake, Runtime, SecureHandler, TlsContext } from "../../src/runtime/types.ts";
+import { Admissions } from "../../src/server/admissions.ts";
 import { type Arrival, arrive } from "../../src/server/arrival.ts";
 import type { CertificateStore } from "../../src/server/certificate_store.ts";
 import { Entrance, type EntranceOwner, type PassThrough } from "../../src/server/entrance.ts";
@@ -42,6 +43,8 @@ export class ArrivalWorld implements EntranceOwner {
   readonly limits: Limits;
   readonly runtime: Runtime;
   readonly entrance: Entrance;
+  /** In some worlds few may come of one address. */
+  readonly admissions: Admissions | undefined;
   readonly visitors: Visitor[] = [];
   readonly arrivals = new Set<Arrival>();
   readonly #random: SeededRandom;
@@ -54,6 +57,7 @@ export class ArrivalWorld implements EntranceOwner {
     this.#random = random;
     this.limits = limits;
     this.runtime = { system: { now: () => this.time.now }, secureServer: (...begin: Parameters<Runtime["secureServer"]>) => this.#secure(...begin) } as unknown as Runtime;
+    this.admissions = random.chance(0.5) ? new Admissions({ ...limits, connectionsPerAddressMax: 2, connectRatePerAddress: { count: 3, perMs: 1_000 } }, [{ ...listener, connectionsMax: 9 }]) : undefined;
     const certificates = typeof listener.tls === "object" ? ({ choose: () => ({}) as TlsContext } as unknown as CertificateStore) : undefined;
     this.entrance = new Entrance(this, listener, this.#context(listener), { arrive: Entrance.isPlain(listener) ? undefined : arrive, certificates });
     this.#tick();
@@ -80,7 +84,10 @@ export class ArrivalWorld implements EntranceOwner {
       brokerAnswered() {},
       opened() {},
       internalError: (thrown) => { throw thrown; },
-      finished: (session) => assert.ok(this.#sessions.delete(session), "a session finishes once"),
+      finished: (session) => {
+        this.admissions?.left(session.client);
+        assert.ok(this.#sessions.delete(session), "a session finishes once");
+      },
     };
   }
 
@@ -134,9 +141,9 @@ export class ArrivalWorld implements EntranceOwner {
     this.#leaving = this.#visitorOf.get(arrival);
   }
 
-  refused(_entrance: Entrance, arrival: Arrival, code: FaultCode, why: string): void {
+  refused(_entrance: Entrance, client: Pick<Arrival, "address">, code: FaultCode, why: string): void {
     assert.ok(why !== "", "a refusal has a reason");
-    (this.#visitorOf.get(arrival) as Visitor).outcomes.push(code);
+    (this.#visitorOf.get(client) ?? (this.visitors.at(-1) as Visitor)).outcomes.push(code);
   }
 
   began(session: Session): void {
@@ -150,6 +157,7 @@ export class ArrivalWorld implements EntranceOwner {
     const visitor = this.#visitorOf.get(connection) as Visitor;
     visitor.outcomes.push("tunnel");
     visitor.origins.push(origin);
+    this.admissions?.left(connection);
     connection.handler = DEAD;
     connection.reset();
   }
@@ -162,6 +170,7 @@ export class ArrivalWorld implements EntranceOwner {
   assertNothingLeft(): void {
     assert.equal(this.arrivals.size, 0, "arrivals are left");
     assert.equal(this.#sessions.size, 0, "sessions are left");
+    assert.equal(this.admissions?.size ?? 0, 0, "clients are still counted");
     assert.equal(this.wheel.size, 0, "timers are left");
     for (const { connections } of this.visitors) for (const connection of connections) assert.ok(connection.isClosed, "a connection is left open");
   }

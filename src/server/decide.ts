@@ -1,0 +1,34 @@
+import type { Fault } from "../mqtt/fault.ts";
+import type { Claims } from "../policy/authentication/types.ts";
+import type { Broker } from "../pool/broker.ts";
+import type { Session } from "../session/session.ts";
+import type { Admissions } from "./admissions.ts";
+import type { Chooser } from "./chooser.ts";
+import type { Gate } from "./gate.ts";
+import { usernameOf } from "./session_keys.ts";
+import type { WaitingRoom } from "./waiting_room.ts";
+
+/** Whom a client has to pass; whatever is undefined is off. */
+export interface Deciders {
+  readonly gate: Gate | undefined;
+  readonly admissions: Admissions | undefined;
+  readonly waiting: WaitingRoom | undefined;
+  readonly chooser: Chooser;
+  /** On the wheel's clock. */
+  readonly now: () => number;
+}
+
+type Chosen = readonly Broker[] | Fault;
+
+/** The way of a client from its CONNECT to the brokers that it may try: whether too many have come, who it is, where there is room. */
+export function decide(session: Session, { gate, admissions, waiting, chooser, now }: Deciders): Chosen | Promise<Chosen> {
+  const tooMany = admissions?.judge(session.client, session.context.listenerName, session.address, now());
+  if (tooMany !== undefined) return tooMany;
+  const choose = (claims?: Claims) => {
+    const tooManyOfUser = admissions?.judgeUser(session.client, usernameOf(session));
+    if (tooManyOfUser !== undefined) return tooManyOfUser;
+    const find = () => chooser.choose(session, now(), claims);
+    return waiting === undefined ? find() : waiting.admit(session, find);
+  };
+  return gate === undefined ? choose() : gate.admit(session, choose);
+}
