@@ -7,7 +7,7 @@ import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
-import type { Connection, Dial, DialHandler, Listener, NetworkError, Runtime } from "../runtime/types.ts";
+import type { Connection, Dial, DialHandler, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
 import { keyOf } from "./session_keys.ts";
@@ -19,9 +19,9 @@ import { decide } from "./decide.ts";
 import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
 import type { Redirects } from "./redirects.ts";
-import { Entrance, type EntranceOwner, type PassThrough } from "./entrance.ts";
+import { type Door, openDoor } from "./door.ts";
+import type { Entrance, EntranceOwner, PassThrough } from "./entrance.ts";
 import { LastSession } from "./last_session.ts";
-import { listenOptions } from "./listen_options.ts";
 import { Movements } from "./movements.ts";
 import { OptionalLimits } from "./optional_limits.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
@@ -63,7 +63,7 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #sessionsMax: number;
   /** Whether somebody will want to know where a client came from when it is gone. */
   readonly #tellsPeers: boolean;
-  #doors: { readonly entrance: Entrance; readonly listener: Listener }[] = [];
+  #doors: Door[] = [];
   /** Each is loaded only where the configuration asks for it. */
   #upstreams: Upstreams | undefined = undefined;
   #tunnels: Tunnels | undefined = undefined;
@@ -128,8 +128,9 @@ class Server implements ProxyServer, EntranceOwner {
     await this.#loadLayers();
     const refused = await this.#openGate();
     if (refused) return refused;
-    for (const config of this.#options.configuration.listeners) {
-      const opened = await this.#open(config);
+    const { configuration, material, log } = this.#options;
+    for (const config of configuration.listeners) {
+      const opened = await openDoor({ owner: this, config, context: this.#contextOf(config), material, log, admit: () => this.#admit() });
       if (!("code" in opened)) this.#doors.push(opened);
       else {
         await this.#closeListeners();
@@ -167,43 +168,11 @@ class Server implements ProxyServer, EntranceOwner {
     const { listeners, pools, limits } = configuration;
     this.#optional ??= await OptionalLimits.load({ configuration, chooser: this.#chooser, wheel: this.wheel, system: this.runtime.system });
     if (limits.keepAliveMaxSeconds !== undefined || pools.some(({ connect }) => connect !== undefined)) await this.#chooser.loadRewriter(limits);
-    if (pools.some(({ redirects }) => redirects === "follow")) await this.#loadRedirects();
+    if (pools.some(({ redirects }) => redirects === "follow")) {
+      this.#redirects ??= new (await import("./redirects.ts")).Redirects({ wheel: this.wheel, chooser: this.#chooser, dial: (broker, session, handler) => this.#dial(broker, session, handler) });
+    }
     if (pools.some(needsLayers)) this.#upstreams ??= new (await import("./upstream.ts")).Upstreams(this.runtime, this.wheel);
     if (listeners.some(({ tls }) => tls === "passthrough")) this.#tunnels ??= new (await import("./tunnels.ts")).Tunnels(this.#tunnelsOwner());
-  }
-
-  async #loadRedirects(): Promise<void> {
-    if (this.#redirects !== undefined) return;
-    const { Redirects } = await import("./redirects.ts");
-    const redirects = new Redirects({
-      wheel: this.wheel,
-      dial: (broker, session, handler) => this.#dial(broker, session, handler),
-      accepts: (session, broker) => this.#chooser.accepts(session, broker, this.wheel.now),
-    });
-    this.#redirects = redirects;
-    this.#chooser.follow((session) => redirects.directionOf(session));
-  }
-
-  async #open(config: ListenerConfig): Promise<{ readonly entrance: Entrance; readonly listener: Listener } | NetworkError> {
-    const { material } = this.#options;
-    const { runtime } = this;
-    const { tls, name: listener } = config;
-    const certificates = tls === undefined || tls === "passthrough" ? undefined
-      : await (await import("./certificate_store.ts")).CertificateStore.open({ runtime, log: this.#log, listener, tls }, material.listeners.get(listener) ?? []);
-    if (certificates !== undefined && "code" in certificates) return certificates;
-    const options = listenOptions(config, runtime.system);
-    if ("code" in options) return options;
-    const arrive = Entrance.isPlain(config) ? undefined : (await import("./arrival.ts")).arrive;
-    const entrance = new Entrance(this, config, this.#contextOf(config), { arrive, certificates });
-    try {
-      const opened = await runtime.listen(options, {
-        admit: () => this.#admit(),
-        accept: (connection) => entrance.accepted(connection),
-      });
-      return { entrance, listener: opened };
-    } catch (error) {
-      return error as NetworkError;
-    }
   }
 
   /** Some clients over the limit are let in to be told so; beyond those the door is shut without a word. */

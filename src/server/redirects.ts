@@ -10,6 +10,7 @@ import { brokersNamed } from "../pool/server_reference.ts";
 import type { Dial, DialHandler } from "../runtime/types.ts";
 import { connectAtBroker } from "../session/handshake.ts";
 import type { Session } from "../session/session.ts";
+import type { Chooser } from "./chooser.ts";
 import { RedirectQuestion } from "./redirect_question.ts";
 import { idAtBrokers } from "./session_keys.ts";
 
@@ -26,9 +27,8 @@ const MEMORY_MAX = 10_000;
 
 export interface RedirectsOptions {
   readonly wheel: TimerWheel;
+  readonly chooser: Chooser;
   readonly dial: (broker: Broker, session: Session, handler: DialHandler) => Dial;
-  /** Whether the session's pool lets it go there now. */
-  readonly accepts: (session: Session, broker: Broker) => boolean;
 }
 
 interface Direction {
@@ -49,6 +49,7 @@ export class Redirects {
 
   constructor(options: RedirectsOptions) {
     this.#options = options;
+    options.chooser.follow((session) => this.directionOf(session));
   }
 
   /** A broker refused the client by this CONNACK. True: somebody else is asked, and the session hears of it; false: it is the last word. */
@@ -95,12 +96,13 @@ export class Redirects {
 
   /** The first broker that is named, has not been asked, and takes the client. */
   #targetOf(session: Session, from: Broker, reference: string): Broker | undefined {
+    const { chooser, wheel } = this.#options;
     const asked = this.#asked.get(session) ?? new Set();
     asked.add(from);
     this.#asked.set(session, asked);
     if (asked.size > HOPS_MAX) return undefined;
     for (const broker of brokersNamed(reference, session.pool.brokers)) {
-      if (!asked.has(broker) && this.#options.accepts(session, broker)) return broker;
+      if (!asked.has(broker) && chooser.accepts(session, broker, wheel.now)) return broker;
     }
     return undefined;
   }

@@ -11,19 +11,18 @@ import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow } from "./goodbye.ts";
-import { judgeSilences, nextLook, PROBE_AFTER_MS } from "./idle.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
 import { RELAYING_BROKER, RELAYING_CLIENT, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
+import { armIdle, lookAtSilences } from "./silences.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
 /** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
 const LINGER_MS = 5_000;
 const CONNACK_SIZE_MAX = 65_536;
 const NONE: readonly Broker[] = [];
-const NOTHING = new Uint8Array(0);
 
 /**
  * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
@@ -83,8 +82,8 @@ export class Session implements Timed, DialHandler {
   /** What the client sent between CONNECT and CONNACK. */
   #held: ByteBuffer | undefined = undefined;
   /** What waited for a stalled side when it was last looked at, in bytes. */
-  #clientWaiting = 0;
-  #brokerWaiting = 0;
+  clientWaiting = 0;
+  brokerWaiting = 0;
 
   constructor(context: SessionContext, client: Connection, origin?: Origin) {
     this.context = context;
@@ -310,14 +309,14 @@ export class Session implements Timed, DialHandler {
   stalled(side: Side): void {
     if (side === "client") {
       this.clientStalledAt ||= this.#wheel.now;
-      this.#clientWaiting = this.client.bufferedBytes;
+      this.clientWaiting = this.client.bufferedBytes;
       this.broker?.pause();
     } else {
       this.brokerStalledAt ||= this.#wheel.now;
-      this.#brokerWaiting = this.broker?.bufferedBytes ?? 0;
+      this.brokerWaiting = this.broker?.bufferedBytes ?? 0;
       this.client.pause();
     }
-    if (this.machine.state === "relaying") this.#armIdle();
+    if (this.machine.state === "relaying") armIdle(this);
   }
 
   drained(side: Side): void {
@@ -354,7 +353,7 @@ export class Session implements Timed, DialHandler {
 
   #setDeadline(limit: Extract<Output, { do: "deadline" }>["limit"]): void {
     const { dialTimeoutMs, stallTimeoutMs } = this.context.limits;
-    if (limit === "idle") return this.#armIdle();
+    if (limit === "idle") return armIdle(this);
     if (limit === "linger" || limit === "half_closed") return this.#wheel.set(this, Math.min(limit === "linger" ? LINGER_MS : Infinity, stallTimeoutMs));
     if (limit === "dial" && this.machine.state !== "dialing") return; // its broker had no room after all
     // One deadline for all attempts: a silent broker may use half of what is left while another one is untried.
@@ -365,46 +364,13 @@ export class Session implements Timed, DialHandler {
 
   expired(): void {
     try {
-      if (this.machine.state === "relaying") this.#lookAtSilences();
+      if (this.machine.state === "relaying") lookAtSilences(this);
       else this.step({ type: "deadline" });
     } catch (thrown) {
       this.context.internalError(thrown);
       this.client.reset();
       this.broker?.reset();
     }
-  }
-
-  #lookAtSilences(): void {
-    this.#noteProgress();
-    const now = this.#wheel.now;
-    const why = judgeSilences(this, this.context.limits.stallTimeoutMs, now);
-    if (why !== undefined) return this.step({ type: "violated", fault: why });
-    if (this.idleMs === 0 && now - this.startedAt >= PROBE_AFTER_MS) {
-      this.client.setKeepAlive(PROBE_AFTER_MS);
-      this.broker?.setKeepAlive(PROBE_AFTER_MS);
-    }
-    this.#armIdle();
-  }
-
-  /** A side that took some of what waits for it is slow, not stalled. */
-  #noteProgress(): void {
-    const now = this.#wheel.now;
-    if (this.clientStalledAt !== 0) this.client.write(NOTHING);
-    if (this.brokerStalledAt !== 0) this.broker?.write(NOTHING);
-    const clientWaiting = this.client.bufferedBytes;
-    if (this.clientStalledAt !== 0 && clientWaiting < this.#clientWaiting) this.clientStalledAt = now;
-    this.#clientWaiting = clientWaiting;
-    const brokerWaiting = this.broker?.bufferedBytes ?? 0;
-    if (this.brokerStalledAt !== 0 && brokerWaiting < this.#brokerWaiting) this.brokerStalledAt = now;
-    this.#brokerWaiting = brokerWaiting;
-  }
-
-  /** One timer for the earliest of what may end a running session; it is looked at when it fires, not moved for each chunk. */
-  #armIdle(): void {
-    const now = this.#wheel.now;
-    const due = nextLook(this, this.context.limits.stallTimeoutMs, now);
-    if (due === Infinity) this.#wheel.clear(this);
-    else this.#wheel.set(this, Math.max(0, due - now));
   }
 
   #finish(): void {
