@@ -4,6 +4,7 @@
   bench/compare.py                                     dist/sluice beside what is installed of haproxy and nginx, and the floor
   bench/compare.py --tls --also node --also deno       TLS on the client side; the builds for Node and Deno in rows of their own
   bench/compare.py --ws --only relay                   WebSocket on the client side, beside sluice itself without it; --tls --ws: wss
+  bench/compare.py --policy --only relay,churn         beside sluice with routes, affinity, a password file and CONNECT rewriting; all clients log in
   bench/compare.py --also old='/tmp/sluice-before --listen mqtt://127.0.0.1:{listen} --to mqtt://127.0.0.1:{to}'
 
 Every proxy runs alone on CPU 0; the load generator and the sink broker share CPU 1. Rounds are interleaved, so a drift of
@@ -120,6 +121,8 @@ def choose_rows(options, work, sink):
     """Name to (command, port, flags of the load generator), and the reasons of what is left out."""
     kind = proxies.Kind(options.tls, options.ws)
     commands = {"sluice": options.proxy or proxies.sluice(proxies.BUILDS["sluice"], kind)} | proxies.also(options.also, kind)
+    if options.policy:
+        commands["policy"] = proxies.with_policy(proxies.BUILDS["sluice"], kind, work, sink)
     if options.ws:
         commands["without"] = proxies.sluice(proxies.BUILDS["sluice"], proxies.Kind(options.tls, False))
     rows, left_out = {}, {}
@@ -129,7 +132,7 @@ def choose_rows(options, work, sink):
         if reason:
             left_out[name] = reason
         else:
-            flags = proxies.Kind(options.tls, False).flags if name == "without" else kind.flags
+            flags = (proxies.Kind(options.tls, False).flags if name == "without" else kind.flags) + (proxies.LOGIN if options.policy else "")
             rows[name] = (command.format(listen=port, to=sink, cert=f"{work}/cert.pem", key=f"{work}/key.pem"), port, flags)
     for name, make in (("haproxy", proxies.haproxy), ("nginx", proxies.nginx)):
         if name not in options.against:
@@ -209,8 +212,8 @@ def print_table(table, works, markdown):
         for title, cells in figure_lines(table, works):
             print(f"{title:20}" + "".join(f"{cell:>20}" for cell in cells))
     first = next(iter(table))
-    bad = sum(table[first][w]["bad"] for w in works)
-    print(f"\n{first}: {bad:.0f} errors or lost connections. Brackets: {first} over that one; below 1.00x is better, but for op/s.")
+    bad = ", ".join(f"{name} {sum(table[name][w]['bad'] for w in works):.0f}" for name in table)
+    print(f"\nErrors or lost connections: {bad}. Brackets: {first} over that one; below 1.00x is better, but for op/s.")
 
 
 def main():
@@ -219,6 +222,7 @@ def main():
     parser.add_argument("--also", action="append", default=[], metavar="NAME[=COMMAND]", help="one more row: node, deno, or any command; repeatable")
     parser.add_argument("--tls", action="store_true", help="TLS on the client side")
     parser.add_argument("--ws", action="store_true", help="WebSocket on the client side, and a row without it")
+    parser.add_argument("--policy", action="store_true", help="one more row: sluice with all that is decided at CONNECT switched on")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--only", default="relay,paced,batch,churn,idle")

@@ -26,6 +26,45 @@ BUILDS = {
 }
 
 
+# Every CONNECT goes past some routes, its password is checked (and remembered), its session is remembered, and it is written anew.
+POLICY = """[authentication]
+checks = [{{ type = "password_file", file = "{work}/users" }}]
+[[routes]]
+address = "192.0.2.0/24"
+refuse = "not_authorized"
+[[routes]]
+client_id = "never-*"
+username = "nobody-*"
+pool = "other"
+[[routes]]
+client_id = "mqload-*"
+version = ["3.1.1", "5"]
+pool = "default"
+[pools.default]
+brokers = ["mqtt://127.0.0.1:{to}"]
+affinity = "session"
+[pools.default.connect]
+client_id = "${{username}}/${{client.id}}"
+username = "gate"
+password = "s3cret"
+will_topic_prefix = "tenants/${{username}}/"
+[pools.other]
+brokers = ["mqtt://127.0.0.1:{to}"]
+"""
+DEVICE, PASSWORD = "device", "secret-of-device"
+LOGIN = f" -u {DEVICE} -P {PASSWORD} -k"
+
+
+def with_policy(program, kind, work, to):
+    """The command line of sluice with all that is decided at CONNECT switched on."""
+    with open(f"{work}/users", "w"):
+        pass
+    subprocess.run(program.split() + ["passwd", f"{work}/users", DEVICE], input=PASSWORD + "\n", text=True, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(f"{work}/policy.toml", "w") as file:
+        file.write(POLICY.format(work=work, to=to))
+    return f"{program} --listen {kind.listen} --config {work}/policy.toml --log-level error"
+
+
 def also(words, kind):
     """--also node, --also deno (our own builds), or --also name='command'."""
     rows = {}

@@ -1,4 +1,5 @@
 import { resolveAuthentication } from "./meaning_authentication.ts";
+import { refuseUnknowable } from "./meaning_connect.ts";
 import { resolveListener } from "./meaning_listener.ts";
 import { resolvePool } from "./meaning_pool.ts";
 import { resolvePoolName, resolveRoute, type Refuse } from "./meaning_route.ts";
@@ -29,6 +30,7 @@ export function checkMeaning(input: ParsedInput): { configuration?: Configuratio
   refuseTwins(listeners, input.listeners, refuse);
   const routes = input.routes.map((entry, index) => resolveRoute(entry, ["routes", index], { poolNames, listeners }, refuse));
   const authentication = input.authentication && resolveAuthentication(input.authentication, listeners, refuse);
+  refuseUnknowable(pools, { listeners, authentication }, refuse);
   return findings.length > 0 ? { findings } : { findings, configuration: { log: input.log, limits, listeners, ...(authentication && { authentication }), routes, pools } };
 }
 

@@ -1,8 +1,9 @@
 import { placeOf, type Address } from "./address.ts";
+import { resolveConnect } from "./meaning_connect.ts";
 import type { Refuse } from "./meaning_route.ts";
 import { pathText, type KeyPath } from "./problem.ts";
 import type { ParsedInput } from "./schema.ts";
-import type { BrokerConfig, ConnectTexts, HealthConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
+import type { BrokerConfig, HealthConfig, PoolConfig, PoolTlsConfig, Transport, ViaConfig } from "./types.ts";
 
 type ParsedPool = ParsedInput["pools"][string];
 
@@ -29,6 +30,7 @@ export function resolvePool(name: string, input: ParsedPool, refuse: Refuse): Po
     ...resolveHeaders(input, path, brokers, refuse),
     ...(input.proxy_protocol && { proxyProtocol: input.proxy_protocol }),
     ...resolveChoosing(input, path, refuse),
+    ...(input.connect && resolveConnect(input.connect, [...path, "connect"], brokers, refuse)),
     ...(input.via && { via: resolveVia(input.via, [...path, "via"], refuse) }),
   };
 }
@@ -63,27 +65,12 @@ function resolveChoosing(input: ParsedPool, path: KeyPath, refuse: Refuse): Part
     ...(redirects === "follow" && hasSeveral && { redirects }),
     ...(waiting && { waiting: { clientsMax: waiting.clients_max, timeoutMs: waiting.timeout } }),
     ...(rebalance && hasSeveral && { rebalance }),
-    ...(input.connect && { connect: resolveConnect(input.connect, [...path, "connect"], refuse) }),
     ...(loadMax !== undefined && { loadMax }),
     ...(slowStartMs !== undefined && { slowStartMs }),
     ...(failOver === "all" && { failOver, returnAfterMs }),
     ...(affinity === "session" && { affinity }),
     ...(health && { health: resolveHealth(health, [...path, "health"], refuse) }),
     evictWithinMs: input.evict_within,
-  };
-}
-
-/** What the templates mean is judged where they are parsed. */
-function resolveConnect(input: NonNullable<ParsedPool["connect"]>, path: KeyPath, refuse: Refuse): ConnectTexts {
-  const { client_id: clientId, username, password, session_expiry_max: expiryMs, will_topic_prefix: willTopicPrefix, user_properties: properties } = input;
-  if (Object.values(input).every((value) => value === undefined)) refuse(path, `${pathText(path)} is empty: expected something to change`);
-  return {
-    clientId,
-    username: username === false ? null : username,
-    password: password === false ? null : password,
-    sessionExpiryMaxSeconds: expiryMs === undefined ? undefined : Math.floor(expiryMs / 1_000),
-    willTopicPrefix,
-    userProperties: properties && Object.entries(properties),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { RewriteRule } from "./rewrite_rule.ts";
+
 /** The configuration as the rest of the program sees it: every default filled in, every name resolved, units in the names. */
 
 export type BalanceName = "round_robin" | "least_connections" | "random" | "client_id" | "username" | "address" | "first";
@@ -133,19 +135,7 @@ export interface PoolConfig {
   /** Absent: sessions stay where they are. */
   readonly rebalance?: { readonly rate: Rate; readonly absolute: number; readonly relative: number };
   /** What is different in the CONNECT that the brokers get. */
-  readonly connect?: ConnectTexts;
-}
-
-/** How CONNECT is rewritten; texts are templates. Absent: the client's own goes on. */
-export interface ConnectTexts {
-  readonly clientId?: string | undefined;
-  /** null takes it away. */
-  readonly username?: string | null | undefined;
-  readonly password?: string | null | undefined;
-  readonly sessionExpiryMaxSeconds?: number | undefined;
-  readonly willTopicPrefix?: string | undefined;
-  /** In the order in which they are added. */
-  readonly userProperties?: readonly (readonly [name: string, value: string])[] | undefined;
+  readonly connect?: RewriteRule;
 }
 
 export interface HealthConfig {

@@ -29,6 +29,7 @@ export const FAULTS = {
   packet_too_large: kind("client", 0, 0x95, 0x95),
   wrong_protocol: kind("client", 0, 0, 0),
   connect_timeout: kind("client", 0, 0, 0),
+  keep_alive_too_long: kind("client", 5, 0x87, 0), // in 3.x only: MQTT 5 has Server Keep Alive
   keep_alive_timeout: kind("client", 0, 0, 0x8d),
   client_stalled: kind("client", 0, 0, 0),
   client_lost: kind("client", 0, 0, 0),

@@ -1,4 +1,4 @@
-import { suggest } from "../lib/suggest.ts";
+import { CLAIM, isPlainText, type Template, type TemplateTarget, type VARIABLES } from "../config/template.ts";
 
 /** What is known of a client when its CONNECT is rewritten. */
 export interface TemplateClient {
@@ -23,103 +23,25 @@ export interface TemplateCertificate {
   readonly fingerprint: string | undefined;
 }
 
-/**
- * What the text is for. In a client identifier and in a topic a value must stay within its level: brokers put identifiers into the
- * patterns of their rules (CVE-2017-7650).
- */
-export type TemplateTarget = "text" | "client_id" | "topic";
-
-/** A text with places for values of a client, parsed once. */
-export interface Template {
-  readonly target: TemplateTarget;
-  readonly parts: readonly (string | Variable)[];
-}
-
-interface Variable {
-  readonly name: string;
-  /** Stands in for a value that is missing or empty. */
-  readonly fallback: string | undefined;
-}
-
-/** What keeps a text from being a template; no secret is in it. */
-export interface TemplateProblem {
-  readonly reason: string;
-  readonly suggestion: string | undefined;
-}
-
 /** Why there is no text for this client: the name of a variable, never its value. */
 export interface Unexpandable {
   readonly detail: string;
 }
 
-const VARIABLES: ReadonlyMap<string, (client: TemplateClient) => string | undefined> = new Map([
-  ["client.id", ({ clientId }: TemplateClient) => clientId],
-  ["username", ({ username }) => username],
-  ["tls.cn", ({ certificate }) => certificate?.commonName],
-  ["tls.san", ({ certificate }) => certificate?.names.dns[0]],
-  ["tls.fingerprint", ({ certificate }) => certificate?.fingerprint],
-  ["address", ({ address }) => address],
-  ["port", ({ port }) => String(port)],
-  ["listener", ({ listener }) => listener],
-  ["sni", ({ serverName }) => serverName],
-  ["version", ({ version }) => (version === 3 ? "3.1" : version === 4 ? "3.1.1" : "5")],
-]);
-const CLAIM = "claims.";
+type Read = (client: TemplateClient) => string | undefined;
 
-/** Controls may not stand in MQTT's texts (MQTT 5 section 1.5.4 forbids U+0000, discourages the rest); half of a surrogate pair would become U+FFFD, and two names one. */
-const UNFIT = /[\p{Cc}\p{Cs}]/u;
-
-/**
- * Parses `dev/${client.id}/x`. A variable may have a default, `${username:-nobody}`, which is plain text; `$${` stands for `${`. What
- * a variable brings is never parsed.
- */
-export function parseTemplate(text: string, target: TemplateTarget): Template | TemplateProblem {
-  const parts: (string | Variable)[] = [];
-  let plain = "";
-  for (let at = 0; at < text.length; ) {
-    if (text.startsWith("$${", at)) {
-      plain += "${";
-      at += 3;
-    } else if (text.startsWith("${", at)) {
-      const end = text.indexOf("}", at);
-      if (end < 0) return problem("a variable is not closed with }", "write $${ for the characters ${");
-      const variable = parseVariable(text.slice(at + 2, end), target);
-      if ("reason" in variable) return variable;
-      if (plain !== "") parts.push(plain);
-      parts.push(variable);
-      plain = "";
-      at = end + 1;
-    } else plain += text[at++];
-  }
-  if (plain !== "") parts.push(plain);
-  const unfit = parts.find((part) => typeof part === "string" && !isFitText(part, target));
-  return unfit === undefined ? { target, parts } : problem(unfitReason(target));
-}
-
-function parseVariable(expression: string, target: TemplateTarget): Variable | TemplateProblem {
-  const colon = expression.indexOf(":-");
-  const name = colon < 0 ? expression : expression.slice(0, colon);
-  const fallback = colon < 0 ? undefined : expression.slice(colon + 2);
-  if (fallback?.includes("${")) return problem("a default with a variable in it: expected plain text");
-  if (fallback !== undefined && !isFitText(fallback, target)) return problem(unfitReason(target));
-  if (VARIABLES.has(name) || (name.startsWith(CLAIM) && name.length > CLAIM.length)) return { name, fallback };
-  const names = [...VARIABLES.keys(), `${CLAIM}sub`];
-  const near = suggest(name, names);
-  return problem(`there is no variable ${JSON.stringify(name)}: expected one of ${names.slice(0, -1).join(", ")}, claims.<name>`, near && `did you mean \${${near}}?`);
-}
-
-function problem(reason: string, suggestion?: string): TemplateProblem {
-  return { reason, suggestion };
-}
-
-/** Whether MQTT's texts may have it, and one can read it. */
-export function isPlainText(text: string): boolean {
-  return !UNFIT.test(text);
-}
-
-/** Levels of the text itself are the operator's; wildcards are nobody's. */
-const isFitText = (text: string, target: TemplateTarget) => isPlainText(text) && (target === "text" || !/[+#]/.test(text));
-const unfitReason = (target: TemplateTarget) => (target === "text" ? "it has a control character" : "it has a control character or a wildcard (+ or #)");
+const READ: Readonly<Record<(typeof VARIABLES)[number], Read>> = {
+  "client.id": ({ clientId }) => clientId,
+  username: ({ username }) => username,
+  "tls.cn": ({ certificate }) => certificate?.commonName,
+  "tls.san": ({ certificate }) => certificate?.names.dns[0],
+  "tls.fingerprint": ({ certificate }) => certificate?.fingerprint,
+  address: ({ address }) => address,
+  port: ({ port }) => String(port),
+  listener: ({ listener }) => listener,
+  sni: ({ serverName }) => serverName,
+  version: ({ version }) => (version === 3 ? "3.1" : version === 4 ? "3.1.1" : "5"),
+};
 
 /** The text for this client. A value that is missing or empty and has no default, or that must not stand there, leaves it without. */
 export function expandTemplate({ target, parts }: Template, client: TemplateClient): string | Unexpandable {
@@ -139,8 +61,8 @@ export function expandTemplate({ target, parts }: Template, client: TemplateClie
 }
 
 function valueOf(name: string, client: TemplateClient): string | undefined {
-  const read = VARIABLES.get(name);
-  return read === undefined ? claimOf(name.slice(CLAIM.length), client.claims) : read(client);
+  if (name.startsWith(CLAIM)) return claimOf(name.slice(CLAIM.length), client.claims);
+  return READ[name as keyof typeof READ](client); // the parser takes no other
 }
 
 /** Texts, numbers and truth values are texts here; a list, a table or null is none. */

@@ -9,7 +9,7 @@ import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
 import { createAuthenticate, type Authenticate, type Decision } from "../policy/authentication/authentication.ts";
 import { Bans } from "../policy/authentication/bans.ts";
-import type { Authenticator, Identity } from "../policy/authentication/types.ts";
+import type { Authenticator, Claims, Identity } from "../policy/authentication/types.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { System } from "../runtime/types.ts";
 import type { Session } from "../session/session.ts";
@@ -28,6 +28,8 @@ export interface GateOptions {
 }
 
 type Chosen = readonly Broker[] | Fault;
+/** Goes on with a client that is let in, and with the claims of its token. */
+type Choose = (claims: Claims | undefined) => Chosen;
 const NOBODY: readonly Broker[] = [];
 
 /** Where clients show who they are, before any broker hears of them. */
@@ -77,14 +79,14 @@ export class Gate {
     return this.#options.config.listeners.includes(listener);
   }
 
-  /** `choose`: goes on with a client that is let in. Without a promise where everything is known at once. */
-  admit(session: Session, choose: () => Chosen): Chosen | Promise<Chosen> {
+  /** Without a promise where everything is known at once. */
+  admit(session: Session, choose: Choose): Chosen | Promise<Chosen> {
     const decision = this.#authenticate(identityOf(session));
     if (!(decision instanceof Promise)) return this.#settle(session, decision, choose);
     return decision.then((late) => this.#settle(session, late, choose));
   }
 
-  #settle(session: Session, decision: Decision, choose: () => Chosen): Chosen {
+  #settle(session: Session, decision: Decision, choose: Choose): Chosen {
     const { by, bansNetwork } = decision;
     if (bansNetwork !== undefined) logBan(this.#options.log, bansNetwork, this.#options.config.bans?.automatic?.banMs ?? 0);
     if (session.machine.state !== "deciding") return NOBODY; // it left, or waited too long
@@ -92,7 +94,7 @@ export class Gate {
     // A name that nobody checked is not told to the log: some clients put secrets there.
     if (by !== "none") session.username = decision.username ?? session.connect?.username;
     if (decision.expiresAt !== undefined) this.#expiries.watch(session, decision.expiresAt);
-    return choose();
+    return choose(decision.claims);
   }
 
   finished(session: Session): void {

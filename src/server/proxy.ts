@@ -149,7 +149,8 @@ class Server implements ProxyServer, EntranceOwner {
 
   /** What most configurations do not need stays on disk: a quiet proxy is a small one. */
   async #loadLayers(): Promise<void> {
-    const { listeners, pools } = this.#options.configuration;
+    const { listeners, pools, limits } = this.#options.configuration;
+    if (limits.keepAliveMaxSeconds !== undefined || pools.some(({ connect }) => connect !== undefined)) await this.#chooser.loadRewriter(limits);
     if (pools.some(needsLayers)) this.#upstreams ??= new (await import("./upstream.ts")).Upstreams(this.runtime, this.wheel);
     if (listeners.some(({ tls }) => tls === "passthrough")) this.#tunnels ??= new (await import("./tunnels.ts")).Tunnels(this.#tunnelsOwner());
   }
@@ -229,7 +230,7 @@ class Server implements ProxyServer, EntranceOwner {
       choose: (session) => {
         if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
         if (gate === undefined) return this.#chooser.choose(session, this.wheel.now);
-        return gate.admit(session, () => this.#chooser.choose(session, this.wheel.now));
+        return gate.admit(session, (claims) => this.#chooser.choose(session, this.wheel.now, claims));
       },
       dial: (broker, session, handler) => {
         const { address, client, origin } = session;

@@ -8,14 +8,14 @@ export function keyOf(session: Session): string {
   return session.clientId || session.address;
 }
 
-/** Under which the brokers know it. */
+/** Under which the brokers know it: two clients with one id of their own may be two MQTT sessions there, where rewriting makes them so. */
 export function idAtBrokers(session: Session): string {
-  return session.clientId;
+  return session.idAtBrokers ?? session.clientId;
 }
 
 /** What the brokers got from a session that is not open yet, but for credentials of a broker's URL. */
 export function connectAtBrokers(session: Session): Connect {
-  return session.connect as Connect;
+  return session.connect?.rewritten?.connect ?? (session.connect as Connect);
 }
 
 /** As it was checked, else as the client says. */

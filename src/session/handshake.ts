@@ -1,8 +1,9 @@
-import { readConnack } from "../mqtt/connack.ts";
-import { readConnect } from "../mqtt/connect.ts";
+import { type Connack, readConnack } from "../mqtt/connack.ts";
+import { type Connect, readConnect, withCredentials } from "../mqtt/connect.ts";
 import { fault, type Version } from "../mqtt/fault.ts";
 import type { FrameCollector } from "../mqtt/frame_collector.ts";
 import type { FrameFollower } from "../mqtt/frame_follower.ts";
+import type { Broker } from "../pool/broker.ts";
 import type { Session } from "./session.ts";
 import { brokerHandler, clientHandler } from "./sides.ts";
 
@@ -27,6 +28,13 @@ export const HOLDING = clientHandler((session, chunk) => {
   if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 
+/** To the broker that was dialed: what a rule has made of it, or as it came. Credentials in the broker's URL win over both. */
+export function sendConnect(session: Session): void {
+  const connect = session.connect?.rewritten?.connect ?? (session.connect as Connect);
+  const { username, password } = (session.chosen as Broker).config;
+  session.write("broker", username === undefined ? connect.frame : withCredentials(connect, username, password));
+}
+
 /** The broker, until its CONNACK is whole; AUTH may come before it in MQTT 5. */
 export const AWAITING_CONNACK = brokerHandler((session, chunk) => {
   for (let bytes = chunk; bytes.length > 0; ) {
@@ -49,8 +57,11 @@ function passAuthentication(session: Session, frame: Uint8Array): void {
 function answered(session: Session, frame: Uint8Array, rest: Uint8Array): void {
   const connack = readConnack(frame, session.version as Version);
   if ("detail" in connack) return session.attemptFailed(connack);
-  session.passDownstream(frame);
+  const told = session.connect?.rewritten?.connack(frame) ?? frame;
+  if ("code" in told) return session.step({ type: "violated", fault: told });
+  session.passDownstream(told);
   if (connack.code !== 0) return session.brokerRefused(connack.code);
-  session.startRelay(connack);
+  // The session goes by what its client was told: [MQTT-3.2.2-21].
+  session.startRelay(told === frame ? connack : (readConnack(told, session.version as Version) as Connack));
   if (rest.length > 0 && session.broker !== undefined) session.broker.handler.data(session.broker, rest);
 }

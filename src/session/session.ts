@@ -1,7 +1,7 @@
 import { ByteBuffer } from "../lib/byte_buffer.ts";
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
-import { type Connect, judgeFirstByte, type RefusedConnect, withCredentials } from "../mqtt/connect.ts";
+import { type Connect, judgeFirstByte, type RefusedConnect } from "../mqtt/connect.ts";
 import { type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
@@ -13,9 +13,10 @@ import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow } from "./goodbye.ts";
 import { judgeSilences, nextLook, PROBE_AFTER_MS } from "./idle.ts";
 import type { Origin } from "./origin.ts";
-import { AWAITING_CONNACK, HOLDING, READING_CONNECT } from "./handshake.ts";
+import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
 import { RELAYING_BROKER, RELAYING_CLIENT } from "./relay.ts";
+import type { Rewritten } from "./rewritten.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
 /** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
@@ -40,7 +41,7 @@ export class Session implements Timed, DialHandler {
   /** How long the broker keeps the MQTT session; known when it is open. */
   sessionExpirySeconds = 0;
   /** Until the session is open. */
-  connect: Connect | undefined = undefined;
+  connect: (Connect & { readonly rewritten?: Rewritten }) | undefined = undefined;
   readonly machine = new Machine();
   readonly startedAt: number;
   broker: Connection | undefined = undefined;
@@ -48,6 +49,8 @@ export class Session implements Timed, DialHandler {
   chosen: Broker | undefined = undefined;
   version: Version | undefined = undefined;
   clientId = "";
+  /** Only in sessions where rewriting makes it another. */
+  declare idAtBrokers?: string;
   /** Who the client is, once that was checked. */
   username: string | undefined = undefined;
   /** True once CONNACK with success was passed on. */
@@ -116,7 +119,7 @@ export class Session implements Timed, DialHandler {
       case "decide": return this.#decide();
       case "dial": return this.#dialBroker(output.attempt);
       case "cancel_dial": return this.#dial?.cancel();
-      case "send_connect": return this.#sendConnect();
+      case "send_connect": return sendConnect(this);
       case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
       case "open": return this.#open();
       case "refuse": return this.#refuse(output.fault);
@@ -215,12 +218,6 @@ export class Session implements Timed, DialHandler {
   #leaveBroker(): void {
     if (this.chosen !== undefined) this.chosen.sessions--;
     this.chosen = undefined;
-  }
-
-  #sendConnect(): void {
-    const connect = this.connect as Connect;
-    const { username, password } = (this.chosen as Broker).config;
-    this.write("broker", username === undefined ? connect.frame : withCredentials(connect, username, password));
   }
 
   /** Keeps what a client sends between CONNECT and CONNACK. */

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import mqttPacket from "mqtt-packet";
+import { parseRewrite, type RewriteRule } from "../../src/config/rewrite_rule.ts";
 import { type Connect, judgeFirstByte, readConnect } from "../../src/mqtt/connect.ts";
 import { FrameCollector } from "../../src/mqtt/frame_collector.ts";
 import { FrameFollower } from "../../src/mqtt/frame_follower.ts";
 import { rewriteConnect } from "../../src/mqtt/rewrite.ts";
 import { CLIENT_RULES } from "../../src/mqtt/rules.ts";
-import { changesFor, parseRewrite, type RewriteRule } from "../../src/policy/rewrite.ts";
+import { changesFor } from "../../src/policy/rewrite.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { chooseSeed, seeded } from "../support/seed.ts";
@@ -25,7 +26,7 @@ const RULE = parseRewrite({
   clientId: "dev/${client.id:-nobody}/x",
   username: "gate",
   password: "s3cret",
-  keepAliveMaxSeconds: 30,
+  keepAliveMaxSeconds: 60,
   sessionExpiryMaxSeconds: 600,
   willTopicPrefix: "t/${client.id:-nobody}/",
   userProperties: [["x-client-ip", "${address}"]],
@@ -93,7 +94,7 @@ function readPacketOf(stream: Uint8Array): Uint8Array | undefined {
   }
 }
 
-function assertIdentity(received: Uint8Array, said: Uint8Array): void {
+function assertIdentity(received: Uint8Array, said: Uint8Array, address = ADDRESS): void {
   const now = decoded(firstOf(received));
   const before = decoded(firstOf(said));
   assert.doesNotMatch(before.clientId, /[+#/]|\p{Cc}/u);
@@ -102,9 +103,9 @@ function assertIdentity(received: Uint8Array, said: Uint8Array): void {
   assert.deepEqual([now.clean, now.protocolVersion], [before.clean, before.protocolVersion]);
   assert.deepEqual(now.will && { ...now.will }, before.will && { ...before.will, topic: `t/${id}/${before.will.topic}` });
   if (now.protocolVersion !== 5) return assert.equal(now.keepalive, before.keepalive);
-  assert.equal(now.keepalive, Math.min(before.keepalive || 30, 30));
+  assert.equal(now.keepalive, Math.min(before.keepalive || 60, 60));
   assert.ok((now.properties?.sessionExpiryInterval ?? 0) <= 600);
-  assert.equal(now.properties?.userProperties?.["x-client-ip"], ADDRESS);
+  assert.equal(now.properties?.userProperties?.["x-client-ip"], address);
 }
 
 for (const [name, seed] of SEEDS) {
@@ -143,6 +144,46 @@ for (const [name, seed] of SEEDS) {
     }, seed);
     await rig.settled();
   });
+}
+
+const TEXTS = { client_id: "dev/${client.id:-nobody}/x", username: "gate", password: "s3cret", session_expiry_max: "600s", will_topic_prefix: "t/${client.id:-nobody}/", user_properties: { "x-client-ip": "${address}" } };
+
+for (const [name, seed] of SEEDS) {
+  test(`of 500 mutated streams nothing reaches the broker of a pool with a rule but one legal CONNECT with the identity that the rule gives, and legal frames (${name}: ${seed})`, async (t) => {
+    const rig = await startRig(t, {
+      limits: { stall_timeout: "2s", keep_alive_max: "60s" },
+      configure: (urls) => ({ pools: { default: { brokers: [...urls], connect: TEXTS } } }),
+    });
+    await seeded(async (random) => {
+      const streams = await speakMutated(rig, random, 500);
+      await until(() => rig.proxy.sessionCount === 0 && rig.broker.isIdle, 3_000, "the sessions and the broker's connections to end");
+      const heard = rig.broker.connections.filter(({ receivedTotal }) => receivedTotal > 0);
+      assert.ok(heard.length > 30 && heard.length < 450, `${heard.length} of 500 came through`);
+      for (const { received } of heard) {
+        assert.equal(objectionTo(received), undefined, `the broker received ${hexOf(received)}`);
+        const behind = received.subarray(firstOf(received).length);
+        assert.ok(streams.some((stream) => isMadeOf(received, stream)), `nobody said ${hexOf(behind)} behind a CONNECT that becomes this one: ${hexOf(received)}`);
+      }
+    }, seed);
+    await rig.settled();
+  });
+}
+
+/** Whether this is what the rule makes of the stream, as far as it went: identity by another codec, and every byte behind CONNECT. */
+function isMadeOf(received: Uint8Array, stream: Uint8Array): boolean {
+  const said = judgeFirstByte(stream[0] as number) === undefined ? readPacketOf(stream) : undefined;
+  const connect = said && readConnect(said);
+  if (said === undefined || connect === undefined || "refused" in connect) return false;
+  const behind = received.subarray(firstOf(received).length);
+  if (!behind.every((byte, index) => byte === stream[said.length + index])) return false;
+  const { clientId } = decoded(firstOf(received));
+  if (clientId !== `dev/${connect.clientId || "nobody"}/x`) return false;
+  try {
+    assertIdentity(received, stream, "127.0.0.1");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 test("a mosquitto that knows the rule's credentials alone takes 300 rewritten CONNECTs, and none as it came", needs("mosquitto"), async (t) => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { parseRewrite, type RewriteProblem, type RewriteRule, type RewriteTexts } from "../../src/config/rewrite_rule.ts";
 import { type Connect, readConnect } from "../../src/mqtt/connect.ts";
+import type { Fault } from "../../src/mqtt/fault.ts";
 import { type ConnectChanges, rewriteConnect } from "../../src/mqtt/rewrite.ts";
-import { changesFor, parseRewrite, type RewriteProblem, type RewriteRefusal, type RewriteRule, type RewriteTexts } from "../../src/policy/rewrite.ts";
+import { changesFor } from "../../src/policy/rewrite.ts";
 import type { TemplateClient } from "../../src/policy/template.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { clientWith } from "./template_client.ts";
@@ -14,7 +16,7 @@ function ruleOf(texts: RewriteTexts): RewriteRule {
 }
 
 const read = (fields: m.ConnectFields): Connect => readConnect(m.connect(fields)) as Connect;
-const decide = (texts: RewriteTexts, fields: m.ConnectFields, client: Partial<TemplateClient> = {}): ConnectChanges | RewriteRefusal =>
+const decide = (texts: RewriteTexts, fields: m.ConnectFields, client: Partial<TemplateClient> = {}): ConnectChanges | Fault =>
   changesFor(ruleOf(texts), clientWith(client), read(fields));
 
 function forwarded(texts: RewriteTexts, fields: m.ConnectFields, client: Partial<TemplateClient> = {}): Uint8Array {
@@ -68,10 +70,13 @@ describe("changesFor", () => {
     assert.deepEqual(forwarded({}, fields), m.connect(fields));
   });
 
-  test("the keep-alive is clamped in MQTT 5, where the client can be told; none at all is too long", () => {
+  test("the keep-alive is clamped in MQTT 5, where the client can be told, and 3.x is refused; none at all is too long", () => {
     const clamped = (keepAliveSeconds: number, version: m.Version = 5): number => (readConnect(forwarded({ keepAliveMaxSeconds: 300 }, { version, keepAliveSeconds })) as Connect).keepAliveSeconds;
     assert.deepEqual([0, 1, 299, 300, 301, 65_535].map((seconds) => clamped(seconds)), [300, 1, 299, 300, 300, 300]);
-    assert.deepEqual([3, 4].map((version) => clamped(0, version as m.Version)), [0, 0]);
+    for (const version of [3, 4] as const) {
+      assert.deepEqual([1, 300].map((seconds) => clamped(seconds, version)), [1, 300]);
+      for (const keepAliveSeconds of [0, 301]) assert.match(refusal({ keepAliveMaxSeconds: 300 }, { version, keepAliveSeconds }), /^keep_alive_too_long: .* the limit is 300 s$/);
+    }
   });
 
   test("the session expiry is clamped, for ever included, and never made longer", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { expandTemplate, parseTemplate, type Template, type TemplateClient, type TemplateProblem, type TemplateTarget } from "../../src/policy/template.ts";
+import { parseTemplate, type Template, type TemplateProblem, type TemplateTarget } from "../../src/config/template.ts";
+import { expandTemplate, type TemplateClient } from "../../src/policy/template.ts";
 import { chooseSeed, seeded } from "../support/seed.ts";
 import { clientWith } from "./template_client.ts";
 

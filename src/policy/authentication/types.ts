@@ -19,12 +19,14 @@ export interface IdentityCertificate {
   readonly fingerprint: string | undefined;
 }
 
+/** What a token says. It has no prototype: a claim is there or it is undefined. */
+export type Claims = Readonly<Record<string, unknown>>;
+
 export interface Allowed {
   readonly kind: "allowed";
   /** Stands in for the client's own from here on: in routes, rewriting and the log. Absent: the client's own was checked. */
   readonly username?: string;
-  /** What a token says besides. It has no prototype: a claim is there or it is undefined. */
-  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly claims?: Claims;
   /** When the right to be here ends, in milliseconds since 1970. */
   readonly expiresAt?: number;
 }
