@@ -112,7 +112,7 @@ export class Mover {
     if (this.#keys === undefined) return false;
     const key = this.#keys.get(session);
     const { pool, random } = this.#options;
-    return key === undefined || pool.home({ ...key, address: session.address, random }, now) === from;
+    return key === undefined || pool.home({ ...key, random, get address() { return session.address; } }, now) === from;
   }
 }
 

@@ -63,6 +63,16 @@ describe("clear_sessions", () => {
     assert.equal(rig.contacts.length, 7, "six visits and one clearing");
   });
 
+  test("where CONNECT is rewritten, the session is ended under the identity that the broker knows", async (t) => {
+    const rig = await startRig(t, { brokers: [{}, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, connect: { client_id: "t-${client.id}", username: "proxy", password: "its own" } } } }) });
+    await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
+    await visit(rig, { clientId: "keeper", clean: true, username: "u", password: "p" });
+    const clearing = await rig.brokers[0]!.connection(1);
+    const expected = m.bytes(m.connect({ clientId: "t-keeper", keepAliveSeconds: 10, username: "proxy", password: "its own" }), m.disconnect());
+    await clearing.untilReceived(expected.length);
+    assert.deepEqual(clearing.received, expected);
+  });
+
   test("what fails is harmless: a broker that refuses, hangs up, says nonsense or nothing", async (t) => {
     let isOdd = false;
     const moods: ((connection: BrokerConnection) => void)[] = [

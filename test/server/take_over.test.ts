@@ -123,6 +123,20 @@ describe("take-over", () => {
     }
   });
 
+  test("where client ids are rewritten, the one that the brokers see counts: tenants with one id leave each other alone", async (t) => {
+    const rig = await start(t, [{}, {}], { connect: { client_id: "${username}-${client.id}" } });
+    const ann = await enter(rig, { version: 5, clientId: "sensor", username: "ann" });
+    const bob = await enter(rig, { version: 5, clientId: "sensor", username: "bob" });
+    await ann.send(m.pingreq());
+    await ann.expect(m.pingresp());
+    await enter(rig, { clientId: "filler", username: "x" });
+    await enter(rig, { version: 5, clientId: "sensor", username: "bob" });
+    await enter(rig, { version: 5, clientId: "sensor", username: "bob" });
+    await bob.expect(EIGHT_E);
+    await ann.send(m.pingreq());
+    await ann.expect(m.pingresp());
+  });
+
   test("the older one gets the packet that is on its way, and then 0x8E", async (t) => {
     const rig = await start(t);
     const older = await enter(rig, { version: 5, clientId: "twin" });
