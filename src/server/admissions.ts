@@ -85,13 +85,12 @@ export class Admissions {
     const ticket = this.#ticketOf(client);
     const door = this.#doors.get(listener) as Door;
     if (ticket.listener?.claim() === false) return tooManyHere(door.places as Places);
-    const network = sourceNetwork(address);
-    if (ticket.address?.claim() === false) return tooManyOf(network as string, this.#addresses as Places);
+    if (ticket.address?.claim() === false) return tooManyOf(sourceNetwork(address) as string, this.#addresses as Places);
     // A network that comes too fast takes none of the tokens that are for all.
-    const rates = network === undefined ? undefined : this.#addressRates;
-    if (rates?.has(network as string, now) === false) return fault("connection_rate_exceeded", `${network} connects too fast`);
+    const network = this.#addressRates && sourceNetwork(address);
+    if (network !== undefined && this.#addressRates?.has(network, now) === false) return fault("connection_rate_exceeded", `${network} connects too fast`);
     if (door.rate?.take(now) === false) return fault("connection_rate_exceeded", "clients connect to this listener too fast");
-    rates?.take(network as string, now);
+    if (network !== undefined) this.#addressRates?.take(network, now);
     return undefined;
   }
 
