@@ -31,8 +31,8 @@ export class SessionLengths {
 
 const why = fault("session_length_reached", "the session has lasted as long as it may");
 
-/** Between two packets where the client can be told, and nothing of a broker's packet is lost to it. */
+/** Between two packets: nothing of a broker's packet is lost to the client. */
 function end(subject: Session | Tunnel): void {
-  if (!(subject instanceof Session)) return subject.end(why);
-  subject.step({ type: subject.version === 5 ? "drain" : "violated", fault: why });
+  if (subject instanceof Session) subject.step({ type: "leave", fault: why });
+  else subject.end(why);
 }

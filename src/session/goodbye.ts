@@ -10,12 +10,13 @@ export function disconnectNow(session: Session, why: Fault): void {
 
 /** Behind the packet that is on its way; MQTT 3.x has no word for it, and its session ends there all the same. */
 export function disconnectAtBoundary(session: Session, why: Fault): void {
-  const { downstream } = session;
-  if (!downstream?.finished) session.goodbye = disconnectPacket(session.version as Version, why.code); // the broker's own was the last
-  if (downstream === undefined || downstream.bodyLeft === 0) sayGoodbye(session);
+  const { downstream, collector } = session;
+  if (downstream === undefined || collector !== undefined || !downstream.finished) session.goodbye = disconnectPacket(session.version as Version, why.code);
+  if (downstream === undefined || collector !== undefined || downstream.bodyLeft === 0) sayGoodbye(session);
   else if (session.broker !== undefined) session.broker.handler = LAST_FRAME;
 }
 
-function isAtBoundary({ downstream }: Session): boolean {
-  return downstream === undefined || (downstream.bodyLeft === 0 && !downstream.finished);
+/** Behind the broker's own DISCONNECT nothing may come; one that is still being collected, the client has not seen. */
+function isAtBoundary({ downstream, collector }: Session): boolean {
+  return downstream === undefined || collector !== undefined || (downstream.bodyLeft === 0 && !downstream.finished);
 }

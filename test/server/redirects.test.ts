@@ -278,3 +278,18 @@ test("bytes behind the DISCONNECT are the broker's fault, and reach nobody", asy
   assert.equal(cluster.rig.ends[0]?.reason, "broker_malformed");
   await cluster.rig.settled();
 });
+
+test("half of a DISCONNECT is never seen: a stop in the middle of it is told as between two packets", async (t) => {
+  for (const cut of [2, 4, 10]) {
+    const cluster = await start(t, () => [{}, {}]);
+    const { client, broker } = await cluster.rig.session({ version: 5, clientId: "mover" });
+    const last = goodbye(cluster.place(1));
+    broker.send(m.bytes(m.pingresp(), last.subarray(0, cut)));
+    await client.expect(m.pingresp());
+    const stopped = cluster.rig.proxy.stop();
+    await client.expect(m.disconnect({ version: 5, code: 0x8b }));
+    broker.send(last.subarray(cut));
+    await client.expectEndWithoutData();
+    await stopped;
+  }
+});
