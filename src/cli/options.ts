@@ -74,6 +74,7 @@ export const OPTIONS = [
   { name: "common-name", value: "text", commands: ["route"], help: "of its certificate" },
   { name: "san", value: "text", repeatable: true, commands: ["route"], help: "of its certificate, repeatable" },
   { name: "user-property", value: "n=v", repeatable: true, commands: ["route"], help: "of its CONNECT, repeatable" },
+  { name: "json", commands: ["route"], help: "one JSON object instead of lines" },
   { name: "help", short: "h", commands: every, help: "show this" },
   { name: "version", commands: ["run"], help: "print the version" },
 ] as const satisfies readonly OptionSpec[];

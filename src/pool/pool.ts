@@ -5,6 +5,7 @@ import { withinBound } from "./balance/load_bound.ts";
 import type { Balance, Choice } from "./balance/types.ts";
 import { Broker } from "./broker.ts";
 import { Election } from "./election.ts";
+import type { Reason } from "./reason.ts";
 import { AFFINITY_EXPIRY_MAX_MS, AFFINITY_MAX, type PoolOptions, RETURN_AFTER_MS } from "./settings.ts";
 
 const NONE: readonly Broker[] = [];
@@ -44,6 +45,22 @@ export class Pool {
     const order = this.#orderWithCare(choice, now);
     order[0]?.takeTrial(now);
     return order;
+  }
+
+  /** What put the first broker of an order there, for the one for whom the order was made. */
+  reasonFor(first: Broker, choice: Choice, now: number): Reason {
+    if (this.brokers.length === 1) return "only_broker";
+    if (first === choice.preferred) return "affinity";
+    if (this.#isPlain && first.isOrdinary) return this.config.balance;
+    if (this.#election !== undefined) return "elected";
+    if (first.isDown(now)) return "last_resort";
+    if (first.isBackup) return "backup";
+    return this.#loadMax === undefined || this.#isFirstByHash(first, choice, now) ? this.config.balance : "load_max";
+  }
+
+  #isFirstByHash(first: Broker, choice: Choice, now: number): boolean {
+    const others = this.brokers.filter((broker) => !broker.isBackup && this.#admits(broker, choice, now) && !broker.isDown(now));
+    return this.#balance(others, choice)[0] === first;
   }
 
   /**

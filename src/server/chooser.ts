@@ -58,7 +58,12 @@ export class Chooser {
     const order = pool.order(choice, now);
     if (order.length === 0) return noneLeft(pool, choice, now);
     const direction = this.#directionOf?.(session);
-    return direction !== undefined && pool.accepts(direction, choice, now) ? [direction, ...order.filter((broker) => broker !== direction)] : order;
+    if (direction !== undefined && pool.accepts(direction, choice, now)) {
+      session.decidedBy = "redirect";
+      return [direction, ...order.filter((broker) => broker !== direction)];
+    }
+    session.decidedBy = pool.reasonFor(order[0] as Broker, choice, now);
+    return order;
   }
 
   /** Whether a broker of the session's pool takes it now. */

@@ -125,7 +125,8 @@ function hasExpired(session: Session): void {
   session.step({ type: "violated", fault: fault("not_authorized", "what let the client in has expired") });
 }
 
-function bansOf({ bans }: AuthenticationConfig): Bans | undefined {
+/** undefined: nobody is banned. */
+export function bansOf({ bans }: AuthenticationConfig): Bans | undefined {
   if (bans === undefined) return undefined;
   const { addresses, usernames, clientIds, automatic } = bans;
   return new Bans({ networks: addresses.map((network) => parseNetwork(network) as Network), usernames, clientIds }, automatic);

@@ -1,5 +1,6 @@
 import type { PoolConfig, Transport } from "../config/types.ts";
 import { type Fault, FAULTS, type Version } from "../mqtt/fault.ts";
+import type { Reason } from "../pool/reason.ts";
 import type { EndCause } from "../session/machine.ts";
 import type { OriginTls } from "../session/origin.ts";
 import type { Session } from "../session/session.ts";
@@ -19,6 +20,11 @@ export interface SessionInfo {
   readonly route: string | undefined;
   /** `host:port`; undefined when none was reached. */
   readonly broker: string | undefined;
+  /**
+   * What put it on that broker: the pool's algorithm (`client_id`, say), or `only_broker`, `affinity`, `elected`, `backup`, `load_max`, `last_resort`,
+   * `redirect`, `fail_over`. undefined: it was turned away before.
+   */
+  readonly decidedBy?: Reason | undefined;
   /** undefined: not known, also where TLS is passed through. */
   readonly version: "3.1" | "3.1.1" | "5" | undefined;
   readonly transport: Transport;
@@ -55,6 +61,7 @@ export function describeSession(session: Session): SessionInfo {
     pool: session.pool.name,
     route: session.routeName,
     broker: session.chosen?.name,
+    decidedBy: session.reason,
     version: session.version && VERSIONS[session.version],
     transport: origin?.transport ?? "mqtt",
     proxyAddress: origin?.proxyAddress,

@@ -19,6 +19,7 @@ function fieldsOf(info: SessionInfo): LogFields {
     pool: info.pool,
     route: info.route,
     broker: info.broker,
+    decided_by: info.decidedBy,
     transport: info.transport === "mqtt" ? undefined : info.transport,
     "proxy.address": info.proxyAddress,
     "tls.version": info.tls?.version,

@@ -8,6 +8,7 @@ import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
+import type { Reason } from "../pool/reason.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow } from "./goodbye.ts";
@@ -37,6 +38,8 @@ export class Session implements Timed, DialHandler {
   pool: Pool;
   /** The rule that chose it; undefined: the listener's own. */
   routeName: string | undefined = undefined;
+  /** What put the first broker of its order there. */
+  decidedBy: Reason | undefined = undefined;
   /** How long the broker keeps the MQTT session; known when it is open. */
   sessionExpirySeconds = 0;
   /** Until the session is open. */
@@ -101,6 +104,11 @@ export class Session implements Timed, DialHandler {
   /** The client's own address, also behind another proxy. */
   get address(): string {
     return this.origin?.address ?? this.client.remoteAddress;
+  }
+
+  /** What put it on the broker that it has; undefined: it was turned away before. */
+  get reason(): Reason | undefined {
+    return this.#attempt === 0 ? this.decidedBy : "fail_over";
   }
 
   get port(): number {
@@ -279,6 +287,7 @@ export class Session implements Timed, DialHandler {
   /** Goes to this broker, and to those that were not tried yet when it fails. */
   sendTo(target: Broker): void {
     const rest = this.#order.slice(this.#attempt + 1).filter((broker) => broker !== target);
+    this.decidedBy = "redirect";
     this.#decided([target, ...rest]);
   }
 

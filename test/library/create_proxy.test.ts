@@ -73,7 +73,7 @@ test("createProxy tells of sessions that open and end, probes its brokers, and s
   await connection.send(connack);
   await client.expect(connack);
   assert.deepEqual(opened, [
-    { clientId: "auto-1", address: "127.0.0.1", port: client.socket.localPort, listener: "mqtt://127.0.0.1:0", pool: "default", broker: `127.0.0.1:${broker.port}`, version: "5", route: undefined, transport: "mqtt", proxyAddress: undefined, tls: undefined },
+    { clientId: "auto-1", address: "127.0.0.1", port: client.socket.localPort, listener: "mqtt://127.0.0.1:0", pool: "default", broker: `127.0.0.1:${broker.port}`, decidedBy: "only_broker", version: "5", route: undefined, transport: "mqtt", proxyAddress: undefined, tls: undefined },
   ]);
   assert.equal(proxy.sessionCount, 1);
   const stopped = proxy.stop();

@@ -58,7 +58,7 @@ for (const code of [0x9c, 0x9d]) {
     await client.send(stream);
     await client.expect(m.bytes(m.connack({ version: 5 }), m.puback(7)));
     assert.deepEqual((await rig.brokers[1]!.connection(0)).received, stream);
-    assert.equal(rig.opens[0]?.broker, cluster.place(1));
+    assert.deepEqual([rig.opens[0]?.broker, rig.opens[0]?.decidedBy], [cluster.place(1), "redirect"]);
     assert.ok(!rig.log.some((line) => line.includes("broker.down")), "nobody is blamed");
     await rig.settled();
   });
@@ -118,6 +118,8 @@ test("a broker that is named and does not answer: the next one takes the client"
   await client.send(m.connect({ version: 5 }));
   await client.expect(m.connack({ version: 5 }));
   assert.deepEqual(contactsOf(cluster), [1, 1, 1]);
+  assert.equal(cluster.rig.opens[0]?.decidedBy, "fail_over");
+  await cluster.rig.line("client.open", '"decided_by":"fail_over"');
   await cluster.rig.settled();
 });
 
