@@ -30,6 +30,12 @@ export interface AnswerOptions {
   readonly isHeadOnly?: boolean;
 }
 
+/**
+ * A browser that meets the answer as a page shall make nothing of it but text. No Strict-Transport-Security: it would hold for every port of
+ * the host, which is not ours to say.
+ */
+const NOTHING_BUT_TEXT = ["Content-Security-Policy: default-src 'none'; frame-ancestors 'none'", "X-Content-Type-Options: nosniff", "Referrer-Policy: no-referrer"];
+
 /** An answer in plain text that ends the connection. Nothing that the client has sent comes back in it. */
 export function httpAnswer({ status, headers = [], text, isHeadOnly = false }: AnswerOptions): Uint8Array {
   const body = text === "" ? "" : `${text}\n`;
@@ -37,7 +43,7 @@ export function httpAnswer({ status, headers = [], text, isHeadOnly = false }: A
     `HTTP/1.1 ${status} ${STATUS_WORDS[status]}`,
     ...headers,
     "Connection: close",
-    ...(text === "" ? [] : ["Content-Type: text/plain; charset=utf-8"]),
+    ...(text === "" ? [] : ["Content-Type: text/plain; charset=utf-8", ...NOTHING_BUT_TEXT]),
     `Content-Length: ${encoder.encode(body).length}`,
   ];
   return encoder.encode(`${lines.join("\r\n")}\r\n\r\n${isHeadOnly ? "" : body}`);
