@@ -7,6 +7,7 @@ import { handshakeError, HUNG_UP, judged, NO_CERTIFICATE, OTHER_SESSION, refused
 import { NetConnection } from "./net_connection.ts";
 import { authorityProblem, keyProblem } from "./net_material.ts";
 import { certificateOf, factsOf, onDeno, transportOf } from "./net_tls.ts";
+import { watchForFloods } from "./net_tls_flood.ts";
 import { materialProblem, materialReason, pemBlocks, unusable } from "./tls_material.ts";
 import type { Connection, Handshake, NetworkError, SecureHandler, ServerTlsOptions, TlsContext } from "./types.ts";
 
@@ -126,6 +127,7 @@ class ServerHandshake implements Handshake {
     const connection = new NetConnection(socket, this.#plain);
     secured(this.#handler, connection, factsOf(socket, this.#certificate));
     connection.start();
+    if (!onDeno) watchForFloods(socket); // rustls has a limit of its own
   }
 
   /** Only a certificate that is there can be good: Deno says "authorized" where there is none at all. */

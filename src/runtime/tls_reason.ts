@@ -28,7 +28,7 @@ const FAILURES: readonly (readonly [RegExp, string])[] = [
   [/no[ _]application[ _]protocol|any known protocol/i, "no common application protocol (ALPN)"],
   [/no[ _]shared[ _]cipher|NoCipherSuitesInCommon/i, "no common cipher"],
   [/did[ _]not[ _]return[ _]a[ _]certificate|sent no certificates/i, "the client gave no certificate"],
-  [/too[ _]many[ _]key[ _]updates/i, "too many key updates came"],
+  [/too[ _]?many[ _]?key[ _]?update/i, "too many key updates came"],
   [/no[ _]renegotiation|renegotiation[ _]attack/i, "the peer wants to renegotiate"],
   // What an alert looks like to BoringSSL that OpenSSL still sends in the clear.
   [/bad[ _]packet[ _]length/i, "the peer refused with an alert that cannot be read: does it trust the certificate?"],

@@ -11,12 +11,6 @@ export interface Gap {
 
 const rst = { case: /^RST while paused/, secure: true, reason: "node:tls cannot send the RST that this is about" };
 
-const keyUpdates = {
-  case: /^key updates: a flood/,
-  secure: true,
-  reason: "OpenSSL and rustls have no limit: it costs what any traffic costs, and memory as fast as the flood comes; the idle timeout has to end it",
-};
-
 const denoTls: readonly Gap[] = [
   rst,
   {
@@ -24,14 +18,13 @@ const denoTls: readonly Gap[] = [
     secure: true,
     reason: "node:tls of Deno loses a FIN that comes around a pause; the idle timeout has to end such a session",
   },
-  keyUpdates,
   { case: /\(crl\)$/, secure: true, reason: "Deno does not look at revocation lists, so they are refused" },
 ];
 
 /** Of the adapter over `node:net`. */
 export const netGaps: Readonly<Record<"bun" | "deno" | "node", readonly Gap[]>> = {
   bun: [rst],
-  node: [rst, keyUpdates, { case: /^RST while paused with unread/, reason: "Node does not poll a socket whose stream is full: it sees the RST at resume" }],
+  node: [rst, { case: /^RST while paused with unread/, reason: "Node does not poll a socket whose stream is full: it sees the RST at resume" }],
   deno: [{ case: /^RST while paused (closes|with)/, reason: "Deno does not poll a paused socket: it sees the RST at resume" }, ...denoTls],
 };
 
