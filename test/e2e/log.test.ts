@@ -45,6 +45,7 @@ onEachArtefact("a session's lines: who, from where, to which broker, how long, h
       listener: "mqtt://127.0.0.1:0",
       pool: "default",
       broker: `127.0.0.1:${broker.port}`,
+      decided_by: "only_broker",
     };
     const { time, msg, ...opened } = open;
     assert.deepEqual(opened, { level: "info", event: "client.open", ...who });

@@ -7,7 +7,7 @@ import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto, type Mosquitto } from "../support/mosquitto.ts";
 import type { LogLine, TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { brokerUrls, type Front, onEachArtefact, startFront } from "./front.ts";
+import { brokerUrls, type Front, linesAbout, onEachArtefact, startFront } from "./front.ts";
 import { openSession, portOf } from "./sessions.ts";
 
 const NEEDS = needs("mosquitto");
@@ -104,7 +104,7 @@ onEachArtefact("clear_sessions: a session with a waiting message on A, a clean s
   t.after(() => back.close());
   await back.send(m.bytes(m.connect({ clientId: "keeper", clean: false }), m.pingreq()));
   await back.expect(m.bytes(m.connack(), m.pingresp()));
-  const opens = front.sluice.log().filter(({ event }) => event === "client.open").map(portOf);
+  const opens = (await linesAbout(front.sluice, "client.open", 3)).map(portOf);
   assert.deepEqual(opens, [a.port, b.port, a.port]);
 });
 
