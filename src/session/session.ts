@@ -264,7 +264,7 @@ export class Session implements Timed, DialHandler {
     this.downstream = new FrameFollower(BROKER_RULES[connect.version], this.context.limits.packetSizeMax);
     this.downstream.packets = 1;
     this.collector = undefined;
-    (this.broker as Connection).handler = this.context.redirects !== undefined && connect.version === 5 ? WATCHING_BROKER : RELAYING_BROKER;
+    (this.broker as Connection).handler = connect.version === 5 && this.pool.config.redirects === "follow" ? WATCHING_BROKER : RELAYING_BROKER;
     this.context.brokerAnswered(this.chosen as Broker);
     this.isOpen = true;
     this.step({ type: "accepted" });
