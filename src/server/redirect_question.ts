@@ -22,7 +22,7 @@ export interface QuestionOptions {
 export class RedirectQuestion implements DialHandler, Timed {
   readonly #options: QuestionOptions;
   readonly #collector = new FrameCollector(judgeBrokerFirstByte(5), CONNACK_SIZE_MAX);
-  readonly #dial: Dial;
+  #dial: Dial | undefined = undefined;
   #connection: Connection | undefined = undefined;
   #isOver = false;
 
@@ -33,8 +33,11 @@ export class RedirectQuestion implements DialHandler, Timed {
 
   constructor(options: QuestionOptions) {
     this.#options = options;
-    options.wheel.set(this, ANSWER_MS);
-    this.#dial = options.dial(this);
+  }
+
+  start(): void {
+    this.#options.wheel.set(this, ANSWER_MS);
+    this.#dial = this.#options.dial(this);
   }
 
   opened(connection: Connection): void {
@@ -54,7 +57,7 @@ export class RedirectQuestion implements DialHandler, Timed {
   }
 
   giveUp(): void {
-    if (this.#connection === undefined) this.#dial.cancel();
+    if (this.#connection === undefined) this.#dial?.cancel();
     this.#end(undefined);
   }
 

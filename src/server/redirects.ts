@@ -24,6 +24,8 @@ const QUESTIONS_MAX = 32;
 /** How long it is known where a client shall go that was sent away in the middle of its session; it comes back within seconds. */
 const MEMORY_MS = 60_000;
 const MEMORY_MAX = 10_000;
+/** An identifier may have 65,535 bytes; whoever has such a one is balanced anew. */
+const ID_LENGTH_MAX = 256;
 
 export interface RedirectsOptions {
   readonly wheel: TimerWheel;
@@ -72,7 +74,7 @@ export class Redirects {
     const [target] = brokersNamed(reference, session.pool.brokers);
     if (target === undefined || target === session.chosen) return frame;
     const id = idAtBrokers(session);
-    if (id !== "") this.#directions.set(this.#keyOf(session, id), { broker: target, until: this.#options.wheel.now + MEMORY_MS });
+    if (id !== "" && id.length <= ID_LENGTH_MAX) this.#directions.set(this.#keyOf(session, id), { broker: target, until: this.#options.wheel.now + MEMORY_MS });
     return disconnectPacket(5, "redirected") as Uint8Array;
   }
 
@@ -119,13 +121,14 @@ export class Redirects {
       answered: (connack) => this.#answered(session, broker, connack, frame),
     });
     this.#questions.set(session, question);
+    question.start();
     return true;
   }
 
   #answered(session: Session, broker: Broker, connack: Connack | undefined, refusal: Uint8Array): void {
+    if (!this.#questions.delete(session)) return; // the client left: that says nothing of the broker
     const reference = connack !== undefined && isRedirect(connack.code) ? connack.serverReference : undefined;
     if (reference === undefined) this.#silentUntil.set(broker, this.#options.wheel.now + SILENCE_MS);
-    if (!this.#questions.delete(session) || session.machine.state !== "deciding") return; // it left
     const target = reference === undefined ? undefined : this.#targetOf(session, broker, reference);
     if (target === undefined) session.passRefusal(refusal, SERVER_UNAVAILABLE);
     else session.sendTo(target);
