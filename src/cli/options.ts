@@ -32,7 +32,7 @@ const every = ["run", "check", "route", "cert", "passwd", "schema", "demo", "ver
 export const OPTIONS = [
   { name: "listen", short: "l", value: "url", repeatable: true, commands: running, help: "accept clients here, repeatable (default mqtt://:1883)" },
   { name: "to", short: "t", value: "url", repeatable: true, commands: running, help: "a broker, repeatable (the same as a positional one)" },
-  { name: "balance", short: "b", value: "name", commands: running, help: "round_robin, least_connections, random, client_id, username, address, first" },
+  { name: "balance", short: "b", value: "name", commands: running, help: "round_robin|least_connections|random|client_id|username|address|first" },
   { name: "cert", value: "file", commands: running, help: "certificate for mqtts://, wss:// and any:// listeners, PEM" },
   { name: "key", value: "file", commands: running, help: "its private key" },
   { name: "tls", value: "how", commands: running, help: "auto: make a certificate for this host; passthrough: the brokers do TLS" },
