@@ -6,7 +6,7 @@ import { resolvePoolName, resolveRoute, type Refuse } from "./meaning_route.ts";
 import type { Finding } from "./problem.ts";
 import { placeOf } from "./address.ts";
 import type { ParsedInput } from "./schema.ts";
-import type { Configuration, Limits, ListenerConfig } from "./types.ts";
+import type { Configuration, Limits, ListenerConfig, PoolConfig } from "./types.ts";
 
 /** What MQTT's remaining length can say, and the largest fixed header: four bytes more than the "256MiB" that stands for it. */
 const PROTOCOL_PACKET_MAX = 268_435_455 + 5;
@@ -28,6 +28,7 @@ export function checkMeaning(input: ParsedInput): { configuration?: Configuratio
     return resolveListener(entry, path, resolvePoolName(entry.pool, [...path, "pool"], poolNames, refuse), refuse);
   });
   refuseTwins(listeners, input.listeners, refuse);
+  refuseTlsInTls(listeners, pools, refuse);
   const routes = input.routes.map((entry, index) => resolveRoute(entry, ["routes", index], { poolNames, listeners }, refuse));
   const authentication = input.authentication && resolveAuthentication(input.authentication, listeners, refuse);
   refuseUnknowable(pools, { listeners, authentication }, refuse);
@@ -61,6 +62,16 @@ function resolveLimits(input: ParsedInput["limits"], refuse: Refuse): Limits {
     ...(keepAliveMaxMs !== undefined && { keepAliveMaxSeconds: keepAliveMaxMs / 1_000 }),
     ...(input.session_length_max !== undefined && { sessionLengthMaxMs: input.session_length_max }),
   };
+}
+
+/** Where clients and brokers do TLS with each other, sluice is not to do it as well. */
+function refuseTlsInTls(listeners: readonly ListenerConfig[], pools: readonly PoolConfig[], refuse: Refuse): void {
+  for (const [index, { name, tls, pool }] of listeners.entries()) {
+    const broker = tls === "passthrough" ? pools.find((each) => each.name === pool)?.brokers.find(({ scheme }) => scheme !== "mqtt") : undefined;
+    if (broker === undefined) continue;
+    const reason = `listener "${name}" passes TLS through to broker "${broker.name}", to which sluice would speak ${broker.scheme}: the clients' TLS would be inside of that`;
+    refuse(["listeners", index, "tls"], reason, `write the broker as mqtt://${broker.name}: its clients do TLS with it themselves`);
+  }
 }
 
 /** Listeners of one address or one name. Port 0 asks for any free port: two of them are two. */

@@ -2,7 +2,7 @@ import { readCertificateAgain } from "../config/material.ts";
 import type { CertificateConfig, CertificateMaterial, ListenerTlsConfig } from "../config/types.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
-import type { NetworkError, Runtime, TlsContext } from "../runtime/types.ts";
+import type { NetworkError, Runtime, ServerTlsOptions, TlsContext } from "../runtime/types.ts";
 import { readCertificate, type Certificate } from "../transport/certificates/read.ts";
 import { matchesServerName } from "../transport/tls_hello/server_name.ts";
 import { stampOf } from "./file_stamps.ts";
@@ -106,7 +106,10 @@ export class CertificateStore {
       return { ...old, stamp };
     }
     const until = new Date(entry.certificate.notAfter).toISOString();
-    if (entry.certificate.fingerprint !== old.certificate.fingerprint) this.#log.info(EVENTS.certificateLoaded, `new handshakes use ${config.certFile}, valid until ${until}`, { ...fields, expires: until });
+    if (isSame(entry.context.options, old.context.options)) return entry; // it was only touched
+    const isNew = entry.certificate.fingerprint !== old.certificate.fingerprint;
+    const what = isNew ? `${config.certFile}, valid until ${until}` : `what changed beside ${config.certFile}: its key, chain, authorities or revocation list`;
+    this.#log.info(EVENTS.certificateLoaded, `new handshakes use ${what}`, { ...fields, expires: until });
     return entry;
   }
 
@@ -135,4 +138,8 @@ export class CertificateStore {
       this.#log.warn(EVENTS.certificateExpiry, `the certificate in ${entry.config.certFile} ${words}`, { listener: this.#listener, file: entry.config.certFile, expires: until });
     }
   }
+}
+
+function isSame(one: ServerTlsOptions, other: ServerTlsOptions): boolean {
+  return one.cert === other.cert && one.key === other.key && one.ca === other.ca && one.crl === other.crl;
 }

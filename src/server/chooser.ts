@@ -89,8 +89,11 @@ export class Chooser {
     const { address, tls } = origin;
     const route = this.#routes.find({ listener, address, serverName: tls?.serverName, alpn: offered, connect: undefined });
     const pool = this.pools.get(route?.pool ?? ownPool) as Pool;
-    const order = route?.refuse === undefined ? pool.order({ key: address, address, random: this.#random }, now) : [];
-    return { pool, routeName: route?.name, order };
+    const where = { pool, routeName: route?.name };
+    if (route?.refuse !== undefined) return { ...where, order: [], refused: fault(route.refuse, `turned away by ${route.name}`) };
+    const choice = { key: address, address, random: this.#random };
+    const order = pool.order(choice, now);
+    return { ...where, order, refused: order.length === 0 ? noneLeft(pool, choice, now) : undefined };
   }
 
   /**

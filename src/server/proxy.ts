@@ -2,7 +2,7 @@ import type { Configuration, ListenerConfig, Material, PoolConfig, PoolMaterial 
 import { placeOf } from "../config/address.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
-import { type FaultCode, fault } from "../mqtt/fault.ts";
+import { type Fault, type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../pool/broker.ts";
@@ -178,8 +178,15 @@ class Server implements ProxyServer, EntranceOwner {
   /** Some clients over the limit are let in to be told so; beyond those the door is shut without a word. */
   #admit(): boolean {
     const room = this.#load < this.#sessionsMax + REFUSED_AT_ONCE_MAX;
-    if (!room) logTooMany(this.#log, this.#sessionsMax);
+    if (!room) {
+      this.#countRefusal("too_many_connections");
+      logTooMany(this.#log, this.#sessionsMax);
+    }
     return room && !this.#isDraining;
+  }
+
+  #tooMany(): Fault {
+    return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
   }
 
   /** What counts against the limit: clients, and dials that were given up but still hold their descriptor. */
@@ -215,7 +222,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#ticker.start();
     this.#optional?.waiting?.serve(); // who waits comes first
     const chosen = this.#chooser.chooseTunnel(entrance.config, begin, this.wheel.now);
-    this.#tunnels?.begin(entrance.config, client, begin, this.#load > this.#sessionsMax ? { ...chosen, order: [] } : chosen);
+    this.#tunnels?.begin(entrance.config, client, begin, this.#load > this.#sessionsMax ? { ...chosen, order: [], refused: this.#tooMany() } : chosen);
   }
 
   #contextOf(config: ListenerConfig): SessionContext {
@@ -228,7 +235,7 @@ class Server implements ProxyServer, EntranceOwner {
       listenerName: config.name,
       pool: this.#chooser.pools.get(config.pool) as Pool,
       choose: (session) => {
-        if (this.#load > this.#sessionsMax) return fault("too_many_connections", `the limit of ${this.#sessionsMax} connections is reached`);
+        if (this.#load > this.#sessionsMax) return this.#tooMany();
         return decide(session, { gate, admissions: this.admissions, waiting: this.#optional?.waiting, chooser: this.#chooser, now: () => this.wheel.now });
       },
       ...(this.#optional?.claim && { claim: this.#optional.claim }),

@@ -20,7 +20,7 @@ export class Tunnels {
     return this.#tunnels.size;
   }
 
-  begin({ name: listenerName }: ListenerConfig, client: Connection, { origin, hello }: PassThrough, where: Pick<TunnelBegin, "pool" | "routeName" | "order">): void {
+  begin({ name: listenerName }: ListenerConfig, client: Connection, { origin, hello }: PassThrough, where: Pick<TunnelBegin, "pool" | "routeName" | "order" | "refused">): void {
     const finished = (tunnel: Tunnel) => {
       this.#tunnels.delete(tunnel);
       this.#owner.finished(tunnel);

@@ -35,6 +35,8 @@ export interface TunnelBegin {
   readonly routeName: string | undefined;
   /** The brokers to try, best first. */
   readonly order: readonly Broker[];
+  /** Why there are none to try. */
+  readonly refused?: Fault | undefined;
 }
 
 /** `awaiting_client`, `awaiting_broker`: the other side has ended. `closing`: both have. */
@@ -83,6 +85,7 @@ export class Tunnel implements Timed, DialHandler {
     this.pool = begin.pool;
     this.routeName = begin.routeName;
     this.#order = begin.order;
+    this.#lastFailure = begin.refused;
     this.#hello = begin.hello;
     this.startedAt = context.now();
     this.#answerBy = context.wheel.now + context.limits.answerTimeoutMs;

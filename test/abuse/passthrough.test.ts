@@ -278,6 +278,16 @@ test("L6: tunnels live on while sluice stops, until drain_timeout, and their byt
   await rig.settled();
 });
 
+test("a route that refuses ends the client before any broker, and is counted by its reason", async (t) => {
+  const rig = await start(t, { routes: [{ name: "not here", sni: ["closed.example"], refuse: "banned" }] });
+  const client = await rig.knock();
+  await client.send(clearHello(serverName("closed.example")));
+  await client.expectEndWithoutData(1_000);
+  assert.deepEqual([rig.refusals("banned"), rig.refusals("no_broker"), rig.contacts.length], [1, 0, 0]);
+  await rig.line("client.reject", "turned away by not here");
+  await rig.settled();
+});
+
 test("R3: tunnels count against connections_max, and slots come back", async (t) => {
   const rig = await start(t, { limits: { connections_max: 2 } });
   const [first] = [await enter(rig), await enter(rig)];
@@ -285,6 +295,7 @@ test("R3: tunnels count against connections_max, and slots come back", async (t)
   await third.send(HELLO);
   await third.expectEndWithoutData(1_000);
   assert.equal(rig.contacts.length, 2);
+  assert.equal(rig.refusals("too_many_connections"), 1);
   await first.client.close();
   await until(() => rig.proxy.sessionCount === 1, 1_000, "a slot to come back");
   await enter(rig);

@@ -63,9 +63,11 @@ for (const tls of [false, true]) {
     // so many are read to be told; who comes after those meets a closed door
     const waiting = await Promise.all(Array.from({ length: 24 }, () => rig.open()));
     await until(() => rig.proxy.sessionCount === 29, 1_000, "the waiting to be there");
+    const told = rig.refusals("too_many_connections");
     const outside = await RawClient.open({ port: rig.port });
     await outside.expectEndWithoutData(1_000);
     await outside.close();
+    await until(() => rig.refusals("too_many_connections") === told + 1, 1_000, "the one at the closed door to be counted");
     assert.equal(rig.contacts.length, 5);
     await Promise.all(waiting.map((client) => client.close()));
     await sessions[0]?.client.close();

@@ -113,6 +113,7 @@ describe("resolveDocument", () => {
     ["a mode without a unix socket", { listeners: [{ listen: ":1", mode: "0660" }] }, /is no unix socket/],
     ["a path on plain MQTT", { listeners: [{ listen: "mqtt://:1/mqtt" }] }, /no path/],
     ["passthrough with WebSocket", { listeners: [{ listen: "wss://:1", tls: "passthrough" }] }, /cannot pass TLS through/],
+    ["passthrough to a broker over TLS", { listeners: [{ listen: "mqtts://:1", tls: "passthrough" }], pools: { default: { brokers: ["mqtt://a", "mqtts://b"] } } }, /passes TLS through to broker "b:8883"/],
     ["auto beside a certificate", { listeners: [{ listen: "mqtts://:1", tls: { auto: true, cert: "c", key: "k" } }] }, /auto beside cert/],
     ["client certificates without authority", { listeners: [{ listen: "mqtts://:1", tls: { cert: "c", key: "k", client_certificates: "require" } }] }, /without ca/],
     ["an authority nobody is judged by", { listeners: [{ listen: "mqtts://:1", tls: { cert: "c", key: "k", client_certificates: "none", ca: "a" } }] }, /has ca or crl/],

@@ -31,8 +31,14 @@ const DELETE = 0x7f;
 export class HttpLinesReader {
   readonly #lines: string[] = [];
   #pending: ByteBuffer | undefined = undefined;
+  readonly #judgeFirst: (line: string) => string | undefined;
   #scanned = 0;
   #lineStart = 0;
+
+  /** `judgeFirst`: the objection to the first line, asked for as soon as that is whole: a peer that speaks something else may wait for us behind it. */
+  constructor(judgeFirst: (line: string) => string | undefined = () => undefined) {
+    this.#judgeFirst = judgeFirst;
+  }
 
   /** undefined: more bytes are needed. */
   push(chunk: Uint8Array): HeadLines | HttpRefusal | undefined {
@@ -45,7 +51,10 @@ export class HttpLinesReader {
       if (bytes[index] !== LF) continue;
       if (this.#lineStart === index - 1) return { lines: this.#lines, rest: bytes.subarray(index + 1) };
       if (this.#lines.length > HEADER_LINES_MAX) return { status: 431, reason: `more than ${HEADER_LINES_MAX} header lines` };
-      this.#lines.push(text(bytes, this.#lineStart, index - 1));
+      const line = text(bytes, this.#lineStart, index - 1);
+      const reason = this.#lines.length === 0 ? this.#judgeFirst(line) : undefined;
+      if (reason !== undefined) return { status: 400, reason };
+      this.#lines.push(line);
       this.#lineStart = index + 1;
     }
     if (end === HEAD_SIZE_MAX) return { status: 431, reason: `a head of more than ${HEAD_SIZE_MAX} bytes` };

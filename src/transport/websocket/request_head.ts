@@ -12,7 +12,7 @@ export interface RequestHead {
 
 /** Reads the head of one HTTP/1.1 request from chunks of any size. After an answer nothing more is pushed. */
 export class RequestHeadReader {
-  readonly #lines = new HttpLinesReader();
+  readonly #lines = new HttpLinesReader((line) => (isRequestLine(line) ? undefined : NO_REQUEST));
 
   /** undefined: more bytes are needed. */
   push(chunk: Uint8Array): RequestHead | HttpRefusal | undefined {
@@ -21,11 +21,15 @@ export class RequestHeadReader {
   }
 }
 
+const NO_REQUEST = "a first line that is no request";
+
+function isRequestLine(line: string): boolean {
+  const [method = "", target = "", version = "", more] = line.split(" ", 4);
+  return isToken(method) && target !== "" && /^HTTP\/\d\.\d$/.test(version) && more === undefined;
+}
+
 function readRequest(lines: readonly string[], rest: Uint8Array): RequestHead | HttpRefusal {
-  const [method, target, version, more] = (lines[0] as string).split(" ", 4);
-  if (method === undefined || !isToken(method) || target === undefined || target === "" || version === undefined || more !== undefined) {
-    return bad("a first line that is no request");
-  }
+  const [method, target, version] = (lines[0] as string).split(" ", 3) as [string, string, string];
   if (version !== "HTTP/1.1") return badVersion(version);
   const path = pathOf(target);
   if (path === undefined) return bad("a request target that is no path");
@@ -44,7 +48,7 @@ const bad = (reason: string): HttpRefusal => ({ status: 400, reason });
 /** RFC 6455 section 4.1 asks for HTTP/1.1 at least; an upgrade is unknown to older versions and to newer ones. */
 function badVersion(version: string): HttpRefusal {
   if (/^HTTP\/1\.\d$/.test(version)) return bad(`${version}: an upgrade needs HTTP/1.1`);
-  return /^HTTP\/\d\.\d$/.test(version) ? { status: 505, reason: "a version of HTTP other than 1.1" } : bad("a first line that is no request");
+  return { status: 505, reason: "a version of HTTP other than 1.1" };
 }
 
 /** RFC 9112 section 3.2: the usual form, the whole URL (which every server must take), or `*`. */

@@ -23,6 +23,14 @@ const statusOf = (bytes: Uint8Array) => {
 };
 
 describe("RequestHeadReader", () => {
+  test("P12: a banner is refused as soon as its line is whole: its peer waits for ours behind it", () => {
+    for (const banner of ["SSH-2.0-OpenSSH_9.2p1 Debian-2", "220 mail.example ESMTP ready now", "* OK IMAP4rev1", "EHLO", "HELO a"]) {
+      assert.equal(statusOf(ascii(banner)), "more");
+      assert.equal(statusOf(ascii(`${banner}\r\n`)), 400, banner);
+    }
+    assert.equal(statusOf(ascii("GET /mqtt HTTP/1.1\r\n")), "more");
+  });
+
   test("W10: reads the same request and loses none of the bytes behind it, for any chunking", () => seeded((random) => {
     const behind = random.bytes(300);
     const stream = join(request({ Cookie: "a=b; c=\xe4" }, "GET /mqtt?token=x HTTP/1.1"), behind);
