@@ -92,7 +92,7 @@ class RunningDemo {
         assert.equal(options.host, "127.0.0.1");
         const key = {};
         open.add(key);
-        return runtime.connect(options, {
+        const dial = runtime.connect(options, {
           opened(connection) {
             // Its owner may change the handler at any time; our own look at `close` stays in front.
             let { handler: owners } = connection;
@@ -113,6 +113,11 @@ class RunningDemo {
             handler.failed(error);
           },
         });
+        const cancel = () => {
+          open.delete(key); // neither of them is called then
+          dial.cancel();
+        };
+        return { cancel };
       },
     };
   }
