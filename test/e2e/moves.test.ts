@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { createServer, type AddressInfo, type Socket } from "node:net";
-import { Aedes } from "aedes";
 import { connectAsync, type MqttClient } from "mqtt";
+import { startAedes } from "../support/aedes.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto, type Mosquitto } from "../support/mosquitto.ts";
@@ -16,22 +15,6 @@ async function startSome(t: TestScope, count: number): Promise<Mosquitto[]> {
   const brokers = await Promise.all(Array.from({ length: count }, () => startMosquitto()));
   for (const broker of brokers) t.after(() => broker.stop());
   return brokers;
-}
-
-async function startAedes(t: TestScope): Promise<{ port: number }> {
-  const aedes = await Aedes.createBroker();
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    aedes.handle(socket);
-  });
-  await new Promise<void>((ready) => server.listen({ host: "127.0.0.1", port: 0 }, ready));
-  t.after(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise<void>((done) => aedes.close(done));
-    await new Promise<void>((done) => void server.close(() => done()));
-  });
-  return server.address() as AddressInfo;
 }
 
 /** A client of a broker itself, which hears what is published below `wills/`. */
