@@ -1,6 +1,7 @@
 import { fileErrorWords, type Files } from "./file.ts";
 import { pathText, type ConfigProblem, type KeyPath } from "./problem.ts";
 import type { System } from "../runtime/types.ts";
+import { dateText } from "../transport/certificates/date_text.ts";
 import type {
   AuthenticationConfig,
   BrokerConfig,
@@ -107,22 +108,17 @@ async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path
   const keyText = await readText(reading, keyFile, [...path, "key"]);
   if (cert === undefined || keyText === undefined) return undefined;
   const key = PRIVATE_KEY.exec(keyText)?.[0] ?? keyText;
-  // Costs start-up time and memory: only who has certificates pays.
-  const { createPrivateKey } = await import("node:crypto");
+  // Late: only who has certificates pays for what reads them.
+  const { keyProblem } = await import("../transport/certificates/pair.ts");
   const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"]))?.[0];
-  let privateKey;
-  try {
-    privateKey = createPrivateKey(key);
-  } catch {
+  const problem = keyProblem(key, leaf);
+  if (problem?.kind === "mismatch") refuse(reading, [...path, "key"], `the key "${keyFile}" does not fit the certificate "${certFile}"`, problem.suggestion);
+  else if (problem) {
     const encrypted = /ENCRYPTED/.test(key);
     refuse(reading, [...path, "key"], `cannot use "${keyFile}" as a private key: ${encrypted ? "it is encrypted" : "expected PEM text"}`,
       encrypted ? `decrypt it: openssl pkey -in ${keyFile} -out key.pem` : undefined);
   }
-  if (!leaf || !privateKey) return undefined;
-  if (!leaf.checkPrivateKey(privateKey)) {
-    refuse(reading, [...path, "key"], `the key "${keyFile}" does not fit the certificate "${certFile}"`, "the certificate that the key is for comes first in its file, before its chain");
-    return undefined;
-  }
+  if (!leaf || problem) return undefined;
   return { cert, key };
 }
 
@@ -176,25 +172,20 @@ async function readPassword(reading: Reading, file: string | undefined, path: Ke
 
 /** Every certificate of a PEM file; undefined, and a problem, when one cannot be read or there is none. */
 async function parseCertificates(reading: Reading, file: string, text: string, path: KeyPath) {
-  const { X509Certificate } = await import("node:crypto");
-  const blocks = text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [^-]*-----/g) ?? [];
-  try {
-    const certificates = blocks.map((block) => new X509Certificate(block));
-    if (certificates.length > 0) {
-      for (const certificate of certificates) warnAboutDates(reading, file, certificate);
-      return certificates;
-    }
-  } catch {
-    // Said below, in the same words as for a file without any.
+  const { readAllFields } = await import("../transport/certificates/fields.ts");
+  const certificates = readAllFields(text);
+  if (certificates?.[0]) {
+    for (const certificate of certificates) warnAboutDates(reading, file, certificate);
+    return certificates;
   }
   refuse(reading, path, `cannot use "${file}" as a certificate: expected PEM text${/PRIVATE KEY/.test(text) ? ", found a private key" : ""}`);
   return undefined;
 }
 
-function warnAboutDates(reading: Reading, file: string, { validFrom, validTo }: { validFrom: string; validTo: string }): void {
+function warnAboutDates(reading: Reading, file: string, { notBefore, notAfter }: { notBefore: number; notAfter: number }): void {
   const now = reading.system.wallClock();
-  if (Date.parse(validTo) < now) reading.warnings.push(`the certificate in "${file}" expired on ${validTo}`);
-  if (Date.parse(validFrom) > now) reading.warnings.push(`the certificate in "${file}" is not valid before ${validFrom}`);
+  if (notAfter < now) reading.warnings.push(`the certificate in "${file}" expired on ${dateText(notAfter)}`);
+  if (notBefore > now) reading.warnings.push(`the certificate in "${file}" is not valid before ${dateText(notBefore)}`);
 }
 
 /** What is in them is judged by those who understand it: `readMaterial` of the server. */

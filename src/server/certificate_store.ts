@@ -3,6 +3,7 @@ import type { CertificateConfig, CertificateMaterial, ListenerTlsConfig } from "
 import { EVENTS } from "../observe/events.ts";
 import type { Log } from "../observe/log.ts";
 import type { NetworkError, Runtime, ServerTlsOptions, TlsContext } from "../runtime/types.ts";
+import { hex } from "../transport/certificates/der.ts";
 import { readCertificate, type Certificate } from "../transport/certificates/read.ts";
 import { matchesServerName } from "../transport/tls_hello/server_name.ts";
 import { stampOf } from "./file_stamps.ts";
@@ -107,7 +108,7 @@ export class CertificateStore {
     }
     const until = new Date(entry.certificate.notAfter).toISOString();
     if (isSame(entry.context.options, old.context.options)) return entry; // it was only touched
-    const isNew = entry.certificate.fingerprint !== old.certificate.fingerprint;
+    const isNew = hex(entry.certificate.fields.der) !== hex(old.certificate.fields.der);
     const what = isNew ? `${config.certFile}, valid until ${until}` : `what changed beside ${config.certFile}: its key, chain, authorities or revocation list`;
     this.#log.info(EVENTS.certificateLoaded, `new handshakes use ${what}`, { ...fields, expires: until });
     return entry;

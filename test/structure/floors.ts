@@ -23,7 +23,7 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** Neighbours that may be used all the same: importer, imported. */
-const NEIGHBOURS: ReadonlySet<string> = new Set(["runtime lib", "main.ts cli", "index.ts cli"]);
+const NEIGHBOURS: ReadonlySet<string> = new Set(["runtime lib", "config transport", "main.ts cli", "index.ts cli"]);
 
 /** The only files that choose a runtime; everything else is given one. */
 const RUNTIME_CHOOSERS: ReadonlySet<string> = new Set(["src/main.ts", "src/index.ts"]);

@@ -1,6 +1,7 @@
 import { printable } from "../../lib/text.ts";
 import { readCertificateFile } from "../../transport/certificates/certificate_file.ts";
 import { dateText } from "../../transport/certificates/date_text.ts";
+import { fingerprintOf } from "../../transport/certificates/facts.ts";
 import { warnOfReaders } from "../../transport/certificates/files.ts";
 import { chainProblems } from "../../transport/certificates/pair.ts";
 import type { Certificate } from "../../transport/certificates/read.ts";
@@ -42,7 +43,7 @@ async function inspectFile({ runtime, reporter }: Context, file: string): Promis
 }
 
 function describe(certificate: Certificate, now: number): [label: string, text: string][] {
-  const { subject, issuer, isSelfIssued, isAuthority, names, keyType, notBefore, notAfter, fingerprint } = certificate;
+  const { subject, issuer, isSelfIssued, isAuthority, names, keyType, notBefore, notAfter, fields } = certificate;
   const all = [...names.dns.map((name) => `DNS ${name}`), ...names.ip.map((name) => `IP ${name}`), ...names.email.map((name) => `e-mail ${name}`), ...names.uri.map((name) => `URI ${name}`)];
   return [
     ["subject", printable(subject) || "(empty)"],
@@ -50,7 +51,7 @@ function describe(certificate: Certificate, now: number): [label: string, text: 
     ["names", all.map(printable).join(", ") || "none"],
     ["key", keyType],
     ["valid", `${dateText(notBefore)} to ${dateText(notAfter)}, ${leftText(notBefore, notAfter, now)}`],
-    ["fingerprint", `SHA-256 ${fingerprint}`],
+    ["fingerprint", `SHA-256 ${fingerprintOf(fields.der)}`],
     ["authority", isAuthority ? "yes: it may sign others" : "no"],
   ];
 }

@@ -5,15 +5,18 @@ import { NO_NAMES, readAlternativeNames, type AlternativeNames } from "./names.t
 const SUBJECT_ALT_NAME = "551d11";
 
 /** What a certificate says of who has it. Texts are as they stand there, without control characters; `#` and `+` may be among them. */
-export interface CertificateFacts {
+export interface CertificateOwner {
   /** undefined: none, one with control characters, or several. */
   readonly commonName: string | undefined;
   readonly names: AlternativeNames;
-  /** SHA-256 over the whole certificate, lower-case hex. */
-  readonly fingerprint: string;
   /** Milliseconds since 1970. */
   readonly notBefore: number;
   readonly notAfter: number;
+}
+
+export interface CertificateFacts extends CertificateOwner {
+  /** SHA-256 over the whole certificate, lower-case hex. */
+  readonly fingerprint: string;
 }
 
 /**
@@ -23,17 +26,18 @@ export interface CertificateFacts {
  */
 export function readCertificateFacts(der: Uint8Array): CertificateFacts | undefined {
   const fields = readFields(der);
-  return fields && factsOf(fields);
+  const owner = fields && ownerOf(fields);
+  return owner && { ...owner, fingerprint: fingerprintOf(fields.der) };
 }
 
-export function factsOf({ der, subject, notBefore, notAfter, extensions }: CertificateFields): CertificateFacts | undefined {
+export function ownerOf({ subject, notBefore, notAfter, extensions }: CertificateFields): CertificateOwner | undefined {
   const extension = extensions.get(SUBJECT_ALT_NAME);
   const names = extension === undefined ? NO_NAMES : readAlternativeNames(extension);
   if (names === undefined) return undefined;
-  return { commonName: readCommonName(subject), names, fingerprint: fingerprintOf(der), notBefore, notAfter };
+  return { commonName: readCommonName(subject), names, notBefore, notAfter };
 }
 
-/** Asked for here and not imported: `node:crypto` costs 5 MB on Bun, and who has no certificates needs none of it. */
-function fingerprintOf(der: Uint8Array): string {
+/** Asked for here and not imported: `node:crypto` costs 2 to 5 MB on Bun, and who has no client certificates needs none of it. */
+export function fingerprintOf(der: Uint8Array): string {
   return process.getBuiltinModule("node:crypto").createHash("sha256").update(der).digest("hex");
 }

@@ -1,5 +1,6 @@
 import { hex, readDerValue, readInside, TAG, type DerValue } from "./der.ts";
 import { readDerTime } from "./der_time.ts";
+import { isCertificateLabel, readPem } from "./pem.ts";
 
 /** A certificate's own limit: TLS libraries take chains of about 100 KB, and real certificates have 1 to 4. */
 const CERTIFICATE_BYTES_MAX = 65_536;
@@ -37,6 +38,18 @@ export function readFields(bytes: Uint8Array): CertificateFields | undefined {
   if (issuer?.tag !== TAG.sequence || subject?.tag !== TAG.sequence || publicKey?.tag !== TAG.sequence) return undefined;
   if (notBefore === undefined || notAfter === undefined || extensions === undefined) return undefined;
   return { der: certificate.whole, issuer, subject, publicKey, notBefore, notAfter, extensions };
+}
+
+/** Every certificate in PEM text, in its order; undefined when one of them cannot be read. */
+export function readAllFields(pem: string): CertificateFields[] | undefined {
+  const found: CertificateFields[] = [];
+  for (const { label, der } of readPem(pem)) {
+    if (!isCertificateLabel(label)) continue;
+    const fields = der && readFields(der);
+    if (fields === undefined) return undefined;
+    found.push(fields);
+  }
+  return found;
 }
 
 function readExtensions(field: DerValue | undefined): Map<string, Uint8Array> | undefined {

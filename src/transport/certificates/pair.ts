@@ -1,5 +1,7 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { dateText } from "./date_text.ts";
+import type { CertificateFields } from "./fields.ts";
+import { namesPublicKey } from "./key_fit.ts";
 import { isCertificateLabel, readPem } from "./pem.ts";
 import { isIssuedBy, readCertificates, type Certificate } from "./read.ts";
 
@@ -21,34 +23,44 @@ export interface PairProblem {
 /** Everything that is wrong with the pair at this time (milliseconds since 1970), the worst first; empty: it can be used. Never throws. */
 export function certificateProblems(pair: PemPair, now: number): PairProblem[] {
   const chain = readCertificates(pair.cert);
-  const key = readPrivateKey(pair.key);
-  const problems: PairProblem[] = [];
-  if (chain?.[0] === undefined) problems.push(notCertificate(pair.cert));
-  if (key === undefined) problems.push(notKey(pair.key));
-  if (chain?.[0] === undefined || key === undefined) return problems;
-  const [leaf] = chain;
-  if (!isKeyOf(leaf, key)) {
-    const suggestion = "the certificate that the key is for comes first in its file, before its chain";
-    problems.push({ kind: "mismatch", about: "key", reason: "it does not fit the certificate", suggestion });
-  }
+  const [leaf] = chain ?? [];
+  const key = keyProblem(pair.key, leaf?.fields);
+  const problems: PairProblem[] = key ? [key] : [];
+  if (chain === undefined || leaf === undefined) return [notCertificate(pair.cert), ...problems];
+  if (key?.kind === "unreadable") return problems;
   return [...problems, ...chain.flatMap((certificate, index) => dateProblem(certificate, index, now) ?? []), ...chainProblems(chain)];
 }
 
+/** What is wrong with a private key, PEM text, beside its certificate, or alone. */
+export function keyProblem(pem: string, certificate: CertificateFields | undefined): PairProblem | undefined {
+  if (certificate && namesPublicKey(pem, certificate.publicKey)) return undefined;
+  const key = readPrivateKey(pem);
+  if (key === undefined) return notKey(pem);
+  if (certificate === undefined || isKeyOf(certificate, key)) return undefined;
+  const suggestion = "the certificate that the key is for comes first in its file, before its chain";
+  return { kind: "mismatch", about: "key", reason: "it does not fit the certificate", suggestion };
+}
+
 /** undefined: no private key, or an encrypted one. */
-export function readPrivateKey(pem: string): KeyObject | undefined {
+function readPrivateKey(pem: string): KeyObject | undefined {
   try {
-    return createPrivateKey(pem);
+    return crypto().createPrivateKey(pem);
   } catch {
     return undefined;
   }
 }
 
-export function isKeyOf(certificate: Certificate, key: KeyObject): boolean {
+function isKeyOf(certificate: CertificateFields, key: KeyObject): boolean {
   try {
-    return new X509Certificate(certificate.fields.der).checkPrivateKey(key);
+    return new (crypto().X509Certificate)(certificate.der).checkPrivateKey(key);
   } catch {
     return false; // a certificate whose key no library can read
   }
+}
+
+/** Asked for and not imported, for what it costs in memory on Bun. */
+function crypto() {
+  return process.getBuiltinModule("node:crypto");
 }
 
 function notCertificate(text: string): PairProblem {

@@ -1,15 +1,14 @@
 import { serverNamePattern } from "../tls_hello/server_name.ts";
 import { hex, readDerValue, readInside, TAG } from "./der.ts";
 import { nameText } from "./distinguished_name.ts";
-import { readFields, type CertificateFields } from "./fields.ts";
+import { readAllFields, readFields, type CertificateFields } from "./fields.ts";
 import { keyTypeText } from "./key_type.ts";
-import { factsOf, type CertificateFacts } from "./facts.ts";
-import { isCertificateLabel, readPem } from "./pem.ts";
+import { ownerOf, type CertificateOwner } from "./facts.ts";
 
 const BASIC_CONSTRAINTS = "551d13";
 
 /** A certificate of our own, or one that somebody wants to see. */
-export interface Certificate extends CertificateFacts {
+export interface Certificate extends CertificateOwner {
   /**
    * The names that a server with this certificate serves, as `findByServerName` looks for them: those for DNS, or the common name when there
    * are none (RFC 6125 section 6.4.4). Wildcards stay as they are.
@@ -34,24 +33,21 @@ export function readCertificate(pem: string): Certificate | undefined {
 
 /** Every certificate in PEM text, in its order; undefined when one of them cannot be read. */
 export function readCertificates(pem: string): Certificate[] | undefined {
-  const found: Certificate[] = [];
-  for (const { label, der } of readPem(pem)) {
-    if (!isCertificateLabel(label)) continue;
-    const details = der && readDetails(der);
-    if (details === undefined) return undefined;
-    found.push(details);
-  }
-  return found;
+  const found = readAllFields(pem)?.map(detailsOf);
+  return found?.every((details) => details !== undefined) ? found : undefined;
 }
 
 /** The same from DER. */
 export function readDetails(der: Uint8Array): Certificate | undefined {
   const fields = readFields(der);
-  const facts = fields && factsOf(fields);
-  if (fields === undefined || facts === undefined) return undefined;
-  return {
-    ...facts,
-    serverNames: serverNames(facts),
+  return fields && detailsOf(fields);
+}
+
+function detailsOf(fields: CertificateFields): Certificate | undefined {
+  const owner = ownerOf(fields);
+  return owner && {
+    ...owner,
+    serverNames: serverNames(owner),
     subject: nameText(fields.subject),
     issuer: nameText(fields.issuer),
     isSelfIssued: hex(fields.subject.whole) === hex(fields.issuer.whole),
@@ -66,7 +62,7 @@ export function isIssuedBy(certificate: Certificate, authority: Certificate): bo
   return hex(certificate.fields.issuer.whole) === hex(authority.fields.subject.whole);
 }
 
-function serverNames({ names, commonName }: CertificateFacts): string[] {
+function serverNames({ names, commonName }: CertificateOwner): string[] {
   const given = names.dns.length > 0 ? names.dns : commonName === undefined ? [] : [commonName];
   return given.flatMap((name) => serverNamePattern(name) ?? []);
 }
