@@ -61,7 +61,7 @@ export class BunConnection implements Connection {
     if (this.#writing === "gone") return UNKNOWN_PEER;
     const { remoteAddress: address, remotePort } = this.#socket;
     const isUnix = address === undefined && this.#socket.localPort === undefined;
-    return (this.#remote = isUnix ? UNIX_PEER : { remoteAddress: plainAddress(address ?? ""), remotePort });
+    return (this.#remote = isUnix ? UNIX_PEER : address === undefined ? UNKNOWN_PEER : { remoteAddress: plainAddress(address), remotePort });
   }
 
   get bufferedBytes(): number {

@@ -37,6 +37,11 @@ export class Chooser {
     this.#random = random;
   }
 
+  /** Whether it is asked where clients come from. */
+  get hasRoutes(): boolean {
+    return !this.#routes.isEmpty;
+  }
+
   async loadRewriter(limits: Limits): Promise<void> {
     this.#rewriter ??= new (await import("./connect_rewriter.ts")).ConnectRewriter(this.pools.values(), limits);
   }
@@ -101,9 +106,9 @@ export class Chooser {
    * session is to be ended, if there is one.
    */
   opened(session: Session, now: number): Broker | undefined {
-    this.#takeOvers.get(session.pool)?.opened(session);
+    const isNewest = this.#takeOvers.get(session.pool)?.opened(session) ?? true;
     const { affinity, config } = session.pool;
-    if (affinity === undefined) return undefined;
+    if (affinity === undefined || !isNewest) return undefined;
     const { version, cleanStart } = session.connect as Connect;
     const expiryMs = sessionExpiryMs({ version, cleanStart, expirySeconds: session.sessionExpirySeconds });
     const left = affinity.opened({ clientId: idAtBrokers(session), broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);

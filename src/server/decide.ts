@@ -1,4 +1,4 @@
-import type { Fault } from "../mqtt/fault.ts";
+import { type Fault, fault } from "../mqtt/fault.ts";
 import type { Claims } from "../policy/authentication/types.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Session } from "../session/session.ts";
@@ -18,10 +18,16 @@ export interface Deciders {
   readonly now: () => number;
 }
 
+const GONE = fault("client_lost", "the client was gone before anybody asked where it came from");
+
 type Chosen = readonly Broker[] | Fault;
 
 /** The way of a client from its CONNECT to the brokers that it may try: whether too many have come, who it is, where there is room. */
 export function decide(session: Session, { gate, admissions, waiting, chooser, now }: Deciders): Chosen | Promise<Chosen> {
+  // A client that reset its connection has no address any more, which neither bans nor limits would know: it is gone, and nobody is asked about it.
+  if ((gate !== undefined || admissions !== undefined || chooser.hasRoutes) && session.address === "") return GONE;
+  const banned = gate?.judgeAddress(session.address); // before it takes of what others may need: the rates are for all
+  if (banned !== undefined) return banned;
   const tooMany = admissions?.judge(session.client, session.context.listenerName, session.address, now());
   if (tooMany !== undefined) return tooMany;
   const choose = (claims?: Claims) => {

@@ -79,6 +79,12 @@ export class Gate {
     return this.#options.config.listeners.includes(listener);
   }
 
+  /** The refusal of a client whose address is banned. */
+  judgeAddress(address: string): Fault | undefined {
+    const banned = this.#bans?.judgeAddress(address, this.#options.system.now());
+    return banned && fault(banned.code, banned.detail);
+  }
+
   /** Without a promise where everything is known at once. */
   admit(session: Session, choose: Choose): Chosen | Promise<Chosen> {
     const decision = this.#authenticate(identityOf(session));

@@ -10,13 +10,12 @@ import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
-import { keyOf } from "./session_keys.ts";
+import { BrokerReports } from "./broker_reports.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
 import type { FileWatch } from "./file_watch.ts";
 import { Chooser } from "./chooser.ts";
 import { decide } from "./decide.ts";
-import type { HealthChecks } from "./health_checks.ts";
 import type { Gate } from "./gate.ts";
 import type { Redirects } from "./redirects.ts";
 import { type Door, openDoor } from "./door.ts";
@@ -25,7 +24,7 @@ import { LastSession } from "./last_session.ts";
 import { Movements } from "./movements.ts";
 import { OptionalLimits } from "./optional_limits.ts";
 import { describeEnd, describeSession, describeTunnel, describeTunnelEnd, type SessionEnd, type SessionInfo } from "./report.ts";
-import { logBrokerDown, logBrokerUp, logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
+import { logClose, logOpen, logRefused, logTooMany, logTunnelClose, logTunnelOpen } from "./session_log.ts";
 import { Ticker } from "./ticker.ts";
 import type { BrokerAnswer, BrokerChange, BrokerInfo, ListenFailure, ListeningAddress, ProxyServer } from "./types.ts";
 import type { Tunnels, TunnelsOwner } from "./tunnels.ts";
@@ -70,9 +69,11 @@ class Server implements ProxyServer, EntranceOwner {
   #watch: FileWatch | undefined = undefined;
   #gate: Gate | undefined = undefined;
   #redirects: Redirects | undefined = undefined;
-  #health: HealthChecks | undefined = undefined;
+  readonly #reports: BrokerReports;
   readonly #movements: Movements;
   #optional: OptionalLimits | undefined = undefined;
+  /** CONNECTs that came. */
+  #connects = 0;
   #isDraining = false;
   readonly #ticker: Ticker;
   readonly #last = new LastSession(() => this.sessionCount);
@@ -86,6 +87,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.wheel = new TimerWheel(runtime.system.now());
     this.#ticker = new Ticker(this.wheel, () => runtime.system.now(), () => this.sessionCount + this.#arrivals.size > 0);
     this.#chooser = new Chooser(configuration, () => runtime.system.random());
+    this.#reports = new BrokerReports(options.log, () => this.wheel.now);
     this.#poolMaterials = new Map(material.pools);
     this.#tellsPeers = options.log.isOn("info") || options.onOpen !== undefined || options.onClose !== undefined;
     this.#movements = new Movements({
@@ -158,8 +160,8 @@ class Server implements ProxyServer, EntranceOwner {
     await this.#movements.start();
     if (!pools.some(({ config }) => config.health !== undefined)) return;
     const { HealthChecks } = await import("./health_checks.ts");
-    this.#health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => this.#movements.wentDown(broker) });
-    this.#health.start();
+    this.#reports.health = new HealthChecks({ pools, system, log, dial: (broker, handler) => this.#dial(broker, undefined, handler), wentDown: (broker) => this.#movements.wentDown(broker) });
+    this.#reports.health.start();
   }
 
   /** What most configurations do not need stays on disk: a quiet proxy is a small one. */
@@ -235,6 +237,7 @@ class Server implements ProxyServer, EntranceOwner {
       listenerName: config.name,
       pool: this.#chooser.pools.get(config.pool) as Pool,
       choose: (session) => {
+        session.connectNumber ||= ++this.#connects;
         if (this.#load > this.#sessionsMax) return this.#tooMany();
         return decide(session, { gate, admissions: this.admissions, waiting: this.#optional?.waiting, chooser: this.#chooser, now: () => this.wheel.now });
       },
@@ -243,15 +246,11 @@ class Server implements ProxyServer, EntranceOwner {
         this.#movements.dialing(session, broker);
         return this.#dial(broker, session, handler);
       },
-      brokerFailed: (broker, why, by) => {
-        const now = this.wheel.now;
-        const isNews = by === undefined ? broker.failed(now, why.detail) : broker.suspected(keyOf(by), now, why.detail);
-        if (isNews) logBrokerDown(this.#log, broker, why);
-        this.#health?.clientFailed(broker);
-      },
-      brokerAnswered: (broker) => this.#brokerAnswered(broker),
+      brokerFailed: (broker, why, by) => this.#reports.failed(broker, why, by),
+      brokerAnswered: (broker) => this.#reports.answered(broker),
       redirects: this.#redirects,
       opened: (session) => {
+        this.#reports.opened(session);
         this.#movements.opened(session, this.#chooser.opened(session, this.wheel.now));
         this.#optional?.opened(session);
         logOpen(this.#log, session);
@@ -268,10 +267,8 @@ class Server implements ProxyServer, EntranceOwner {
       wheel: this.wheel,
       now: () => this.runtime.system.now(),
       dial: (broker, { origin }, handler) => this.#dial(broker, { address: origin.address, port: origin.port, origin }, handler),
-      brokerFailed: (broker, why) => {
-        if (broker.failed(this.wheel.now)) logBrokerDown(this.#log, broker, why);
-      },
-      brokerAnswered: (broker) => this.#brokerAnswered(broker),
+      brokerFailed: (broker, why) => this.#reports.failed(broker, why),
+      brokerAnswered: (broker) => this.#reports.answered(broker),
       ...(this.#optional?.claim && { claim: this.#optional.claim }),
       opened: (tunnel) => {
         this.#movements.reached(tunnel.chosen as Broker);
@@ -289,10 +286,6 @@ class Server implements ProxyServer, EntranceOwner {
     };
   }
 
-  #brokerAnswered(broker: Broker): void {
-    if (broker.succeeded(this.wheel.now)) logBrokerUp(this.#log, broker);
-  }
-
   #dial(broker: Broker, client: Downstream | undefined, handler: DialHandler): Dial {
     const { host, port, unixPath } = broker.config;
     if (!needsLayers(broker.pool)) return this.runtime.connect({ host, port, ...(unixPath !== undefined && { path: unixPath }) }, handler);
@@ -302,6 +295,7 @@ class Server implements ProxyServer, EntranceOwner {
 
   #finished(session: Session): void {
     this.#sessions.delete(session);
+    this.#reports.finished(session);
     this.#chooser.finished(session, this.wheel.now);
     this.#gate?.finished(session);
     this.#redirects?.finished(session);
@@ -380,7 +374,7 @@ class Server implements ProxyServer, EntranceOwner {
     for (const { entrance } of open) entrance.webSocket.isStopping = true;
     this.#doors = [];
     this.#watch?.close();
-    this.#health?.stop();
+    this.#reports.health?.stop();
     this.#movements.close();
     for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));

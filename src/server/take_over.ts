@@ -16,20 +16,28 @@ export class TakeOver {
     return this.#open.size;
   }
 
-  /** CONNACK with success was passed on. Not before: whom no broker accepts must not be able to throw others out. */
-  opened(session: Session): void {
+  /**
+   * CONNACK with success was passed on. Not before: whom no broker accepts must not be able to throw others out. The newest is the one whose
+   * CONNECT came last, which a slow broker may have answered first. False: it is another one, and this one leaves.
+   */
+  opened(session: Session): boolean {
     const id = idAtBrokers(session);
-    if (id === "") return;
+    if (id === "") return true;
     const there = this.#open.get(id);
-    if (there === undefined) return void this.#open.set(id, session);
+    if (there === undefined) {
+      this.#open.set(id, session);
+      return true;
+    }
     const all = there instanceof Set ? there : new Set([there]);
     this.#open.set(id, all.add(session));
-    const { chosen } = session;
-    for (const older of all) {
-      // A broker that has both of them sees to it itself, and what it says reaches the older one.
-      if (older.chosen === chosen) continue;
-      older.step({ type: "leave", fault: fault("session_taken_over", `the client came again, to ${chosen?.name}`) });
-    }
+    // An id that its broker has made up is that broker's: another one may have made up the same for somebody else.
+    if (isAssigned(session)) return true;
+    // A broker that has both of them sees to it itself, and what it says reaches the older one.
+    const elsewhere = [...all].filter(({ chosen }) => chosen !== session.chosen);
+    const newer = elsewhere.find(({ connectNumber }) => connectNumber > session.connectNumber);
+    if (newer === undefined) for (const older of elsewhere) leave(older, session);
+    else queueMicrotask(() => leave(session, newer)); // when its opening is over
+    return newer === undefined;
   }
 
   finished(session: Session): void {
@@ -41,4 +49,12 @@ export class TakeOver {
     const [only] = there;
     if (there.size === 1) this.#open.set(id, only as Session);
   }
+}
+
+function leave(older: Session, newer: Session): void {
+  older.step({ type: "leave", fault: fault("session_taken_over", `the client came again, to ${newer.chosen?.name}`) });
+}
+
+function isAssigned({ connect, idAtBrokers: rewritten }: Session): boolean {
+  return connect?.clientId === "" && rewritten === undefined;
 }

@@ -45,6 +45,7 @@ export class Session implements Timed, DialHandler {
   /** Until the session is open. */
   connect: (Connect & { readonly rewritten?: Rewritten }) | undefined = undefined;
   readonly machine = new Machine();
+  connectNumber = 0; // of its CONNECT, in the order in which they came
   readonly startedAt: number;
   broker: Connection | undefined = undefined;
   /** The broker that is dialed, or that this session lives on. */

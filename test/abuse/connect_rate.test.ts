@@ -102,6 +102,23 @@ describe("limits.connect_rate_per_address", () => {
     await rig.settled();
   });
 
+  test("whose address is banned takes none of what the others may have", async (t) => {
+    const rig = await startRig(t, {
+      configure: (urls) => ({
+        listeners: [{ listen: "mqtt://127.0.0.1:0", connect_rate: "3/h", proxy_protocol: { from: ["127.0.0.0/8"], mode: "optional" } }],
+        pools: { default: { brokers: [...urls] } },
+        authentication: { bans: { addresses: "192.0.2.0/24" } },
+      }),
+    });
+    for (let count = 0; count < 20; count++) {
+      const banned = await rig.open();
+      await banned.send(m.bytes("PROXY TCP4 192.0.2.9 192.0.2.1 1000 1883\r\n", m.connect({ version: 5 })));
+      await banned.expect(m.connack({ version: 5, code: 0x8a }));
+    }
+    for (let count = 0; count < 3; count++) await rig.session({ clientId: `honest-${count}` });
+    await toldTooFast(await rig.open());
+  });
+
   test("nobody is asked who it is before the rate has let it pass", async (t) => {
     const rig = await startRig(t, {
       limits: { connect_rate_per_address: "1/h" },

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { DemoBroker } from "../../src/cli/demo/broker.ts";
 import { until } from "../support/deadline.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import type { TestScope } from "../support/process.ts";
+import { RawBroker } from "../support/raw_broker.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { type Front, linesAbout, onEachArtefact, startFront } from "./front.ts";
 import { elapsed, names, openSession, portOf } from "./sessions.ts";
@@ -109,4 +112,39 @@ waiting = { timeout = "14s" }
   // Ten at once at most, with those that came back while the broker was down; thirty at the rate.
   const tookMs = await elapsed(all);
   assert.ok(tookMs > 2_500 && tookMs < 15_000, `${tookMs} ms`);
+});
+
+onEachArtefact("a client that resets its connection before its CONNECT is looked at has no address: nobody is asked about it, and no limit by address is passed", {}, async (t, artefact) => {
+  const asked: string[] = [];
+  const service = createServer((request, response) => {
+    request.on("data", (body: Uint8Array) => asked.push(new TextDecoder().decode(body)));
+    request.on("end", () => response.end('{"result":"allow"}'));
+  });
+  await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+  t.after(() => service.close());
+  const broker = await RawBroker.start(t);
+  const front = await startFront(t, artefact, {
+    config: `
+[[authentication.checks]]
+type = "http"
+url = "http://127.0.0.1:${(service.address() as AddressInfo).port}/"
+[authentication.bans]
+addresses = "127.0.0.0/8"
+[pools.default]
+brokers = ["mqtt://127.0.0.1:${broker.port}"]
+`,
+  });
+  front.sluice.child.signal("SIGSTOP");
+  for (let count = 0; count < 20; count++) {
+    const client = await RawClient.open({ port: front.port });
+    await client.send(m.connect({ clientId: `gone-${count}` }));
+    client.reset();
+  }
+  front.sluice.child.signal("SIGCONT");
+  const last = await RawClient.open({ port: front.port });
+  t.after(() => last.close());
+  await last.send(m.connect({ version: 5, clientId: "last" }));
+  await last.expect(m.connack({ version: 5, code: 0x8a }));
+  assert.deepEqual(asked, [], "the address is banned, and nobody else has one");
+  assert.ok(!front.sluice.log().some((line) => JSON.stringify(line).includes("undefined")));
 });

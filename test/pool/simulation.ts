@@ -43,6 +43,8 @@ interface Walk {
   readonly client: Client;
   readonly choice: Choice;
   readonly order: readonly Broker[];
+  /** They did not answer its CONNECT: that counts when another one does. */
+  readonly suspects: Broker[];
   index: number;
 }
 
@@ -167,7 +169,7 @@ export class Simulation {
     const order = this.pool.order(choice, this.now);
     this.orders++;
     this.#checkOrder(order, choice);
-    if (order.length > 0) return this.#walk({ client, choice, order, index: -1 });
+    if (order.length > 0) return this.#walk({ client, choice, order, suspects: [], index: -1 });
     if (this.pool.whyNone(choice, this.now) !== "full" || !this.line.join(client, this.now)) this.#comeAgain(client);
   }
 
@@ -193,7 +195,7 @@ export class Simulation {
       broker.sessions++;
       this.oracle.of(broker).sessions++;
       const truth = this.truths.get(broker);
-      if (truth === "well") return this.#open(client, broker);
+      if (truth === "well") return this.#open(walk, broker);
       if (truth === "hangs") return this.#schedule(this.#answers, walk, PATIENCE_MS);
       this.#notTaken(broker);
       broker.failed(this.now, "connection refused");
@@ -206,11 +208,9 @@ export class Simulation {
   /** A broker that hung has come round, or the client has lost its patience. */
   #answered(walk: Walk): void {
     const broker = walk.order[walk.index] as Broker;
-    if (this.truths.get(broker) === "well") return this.#open(walk.client, broker);
+    if (this.truths.get(broker) === "well") return this.#open(walk, broker);
     this.#notTaken(broker);
-    const before = broker.failures;
-    broker.suspected(walk.client.id, this.now);
-    if (broker.failures > before) this.oracle.failed(broker, this.now);
+    walk.suspects.push(broker);
     this.#feed(broker, { type: "client_failed" });
     this.#walk(walk);
   }
@@ -222,7 +222,12 @@ export class Simulation {
   }
 
   /** CONNACK with success. Where one broker serves everybody, a client that comes too late to another is sent away again. */
-  #open(client: Client, broker: Broker): void {
+  #open({ client, suspects }: Walk, broker: Broker): void {
+    for (const suspect of suspects) {
+      const before = suspect.failures;
+      suspect.suspected(client.id, this.now);
+      if (suspect.failures > before) this.oracle.failed(suspect, this.now);
+    }
     broker.succeeded(this.now);
     this.oracle.succeeded(broker, this.now);
     const elected = this.pool.elected(this.now);

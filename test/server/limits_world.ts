@@ -106,7 +106,7 @@ export class LimitsWorld {
         if (this.#random.chance(0.97)) this.time.after(inMs, () => resolve(session.machine.state === "deciding" ? choose(undefined) : []));
       });
     };
-    return { admit } as Gate;
+    return { admit, judgeAddress: (_address: string): undefined => undefined } as unknown as Gate;
   }
 
   #tick(): void {

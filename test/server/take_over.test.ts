@@ -151,13 +151,44 @@ describe("take-over", () => {
     await older.expectEndWithoutData();
   });
 
+  test("the newest is the one whose CONNECT came last: a slow broker that accepts an older one does not bring it back", async (t) => {
+    const late: BrokerConnection[] = [];
+    const rig = await start(t, [{ packet: (connection, packet) => (packet.type === 1 ? void late.push(connection) : answer(connection, packet)) }, {}], { affinity: "session" });
+    const older = await rig.open();
+    await older.send(m.connect({ version: 5, clientId: "dev" }));
+    await until(() => late.length === 1, 5_000, "CONNECT at the slow broker");
+    const newer = await enter(rig, { version: 5, clientId: "dev" });
+    late[0]!.send(m.connack({ version: 5 }));
+    await older.expect(m.connack({ version: 5 }));
+    await older.expect(EIGHT_E);
+    await older.expectEndWithoutData();
+    await newer.send(m.pingreq());
+    await newer.expect(m.pingresp());
+    assert.equal(newer.ending, "open");
+  });
+
+  test("an id that two brokers made up, each for a client of its own, is not one client", async (t) => {
+    const assigns = (connection: BrokerConnection, packet: m.RawPacket) => {
+      if (packet.type !== 1) return answer(connection, packet);
+      connection.send(m.connack({ version: 5, properties: connection.clientId === "" ? m.PROPERTY.assignedClientId("auto-1") : [] }));
+    };
+    const rig = await start(t, [{ packet: assigns }, { packet: assigns }]);
+    const both = [await enter(rig, { version: 5, clientId: "" }), await enter(rig, { version: 5, clientId: "" })];
+    assert.deepEqual(countOn(rig, ""), [1, 1]);
+    for (const client of both) {
+      await client.send(m.pingreq());
+      await client.expect(m.pingresp());
+    }
+  });
+
   test("the registry holds what is open, and nothing afterwards, in whatever order they come and go", () => seeded((random) => {
     const takeOver = new TakeOver();
     const [a, b] = [{ name: "a" }, { name: "b" }];
     const open = new Set<Session & { left: boolean }>();
+    let connects = 0;
     for (let step = 0; step < 2_000; step++) {
       if (random.chance(0.55)) {
-        const session = { clientId: random.pick(["", "x", "y", "z"]), chosen: random.pick([a, b]), left: false, step: () => { session.left = true; } } as unknown as Session & { left: boolean };
+        const session = { clientId: random.pick(["", "x", "y", "z"]), chosen: random.pick([a, b]), connectNumber: ++connects, left: false, step: () => { session.left = true; } } as unknown as Session & { left: boolean };
         takeOver.opened(session);
         open.add(session);
         for (const other of open) {
