@@ -17,7 +17,7 @@ export function changesFor(rule: RewriteRule, client: TemplateClient, connect: C
   const expansion = new Expansion(client);
   const willTopic = willTopicPrefix && connectWillTopic(connect);
   const changes: ConnectChanges = {
-    clientId: clientId && expansion.text("client_id", clientId),
+    clientId: clientId && (isAsToldBefore(clientId, client, connect) ? undefined : expansion.text("client_id", clientId)),
     username: username && expansion.text("username", username),
     password: password && encoder.encode(expansion.text("password", password)),
     willTopic: willTopic && expansion.text("will_topic_prefix", willTopicPrefix) + willTopic,
@@ -40,6 +40,12 @@ function changesOfFive(rule: RewriteRule, expansion: Expansion, connect: Connect
     sessionExpirySeconds: sessionExpirySeconds > sessionExpiryMaxSeconds ? sessionExpiryMaxSeconds : undefined,
     userProperties: userProperties?.map(([name, value]) => [name, expansion.text("user_properties", value)]),
   };
+}
+
+/** The identifier that it was told when it came without one: it comes again under it ([MQTT-3.2.2-16]), and is not to get another. */
+function isAsToldBefore(template: Template, client: TemplateClient, { clientId }: Connect): boolean {
+  const hasDefault = template.parts.some((part) => typeof part !== "string" && part.name === "client.id" && part.fallback !== undefined);
+  return hasDefault && clientId !== "" && expandTemplate(template, client, "client.id") === clientId;
 }
 
 /** 0 stands for ever. */

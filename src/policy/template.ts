@@ -43,13 +43,16 @@ const READ: Readonly<Record<(typeof VARIABLES)[number], Read>> = {
   version: ({ version }) => (version === 3 ? "3.1" : version === 4 ? "3.1.1" : "5"),
 };
 
-/** The text for this client. A value that is missing or empty and has no default, or that must not stand there, leaves it without. */
-export function expandTemplate({ target, parts }: Template, client: TemplateClient): string | Unexpandable {
+/**
+ * The text for this client. A value that is missing or empty and has no default, or that must not stand there, leaves it without. `without`: a
+ * variable that is taken for missing.
+ */
+export function expandTemplate({ target, parts }: Template, client: TemplateClient, without?: string): string | Unexpandable {
   let text = "";
   for (const part of parts) {
     if (typeof part === "string") text += part;
     else {
-      const value = valueOf(part.name, client) || undefined;
+      const value = part.name === without ? undefined : valueOf(part.name, client) || undefined;
       const objection = value === undefined ? undefined : objectionTo(value, target, text === "");
       if (objection !== undefined) return { detail: `the client's ${part.name} has ${objection}` };
       const used = value ?? part.fallback;

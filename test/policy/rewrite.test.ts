@@ -31,6 +31,19 @@ function refusal(texts: RewriteTexts, fields: m.ConnectFields, client: Partial<T
   return `${changes.code}: ${changes.detail}`;
 }
 
+test("the identifier that a client was told when it came without one is its own when it comes again, and nobody else's", () => {
+  const texts = { clientId: "${username}/${client.id:-main}" };
+  const told = (clientId: string, username: string) => {
+    const changes = decide(texts, { clientId }, { clientId, username });
+    return "code" in changes ? changes.code : changes.clientId;
+  };
+  assert.equal(told("", "u"), "u/main");
+  assert.equal(told("u/main", "u"), undefined, "as it is");
+  assert.equal(told("u/main", "v"), "not_authorized");
+  assert.equal(told("u/other", "u"), "not_authorized");
+  assert.equal(told("main", "u"), "u/main");
+});
+
 describe("parseRewrite", () => {
   test("answers every problem, with its key", () => {
     const problems = parseRewrite({
