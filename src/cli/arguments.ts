@@ -148,12 +148,19 @@ function unmark(value: unknown): string {
 /** What other programs call their main command. Ours has no word, and none of these is likely the name of a broker. */
 const NO_COMMANDS: ReadonlySet<string> = new Set(["run", "start", "serve"]);
 
+/** Whether a word looks like the file of a configuration. */
+export function isToml(word: string): boolean {
+  return /\.toml$/i.test(word) && !word.includes("://");
+}
+
 /** What the words say together that they may not. */
 function findProblem({ command, positionals, options }: CommandLine, first: string | undefined): ConfigProblem | undefined {
   if (command === "run" && first !== undefined && !options.has("help")) {
     if (NO_COMMANDS.has(first)) {
       return usage("command line", `unknown command "${first}"`, `leave it out: "sluice ${COMMANDS.run.usage}" is the proxy; for a broker of that name write mqtt://${first}`);
     }
+    const file = positionals.find(isToml);
+    if (file !== undefined) return usage("command line", `cannot use "${printable(file)}" as a broker: it has the name of a configuration`, `did you mean "sluice --config ${printable(file)}"?${file.includes("/") ? "" : ` for a broker of that name write mqtt://${printable(file)}`}`);
     const near = /^[a-z]+\d?$/i.test(first) ? suggest(first, Object.keys(COMMANDS)) : undefined;
     // What goes on longer behind a command's name ("demobroker") is rather a host.
     const isHost = near === undefined || near === first || (first.startsWith(near) && first.length > near.length + 1);

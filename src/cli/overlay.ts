@@ -56,6 +56,11 @@ function overlayListenerTls(overlay: Overlay): ConfigProblem | undefined {
   let used = 0;
   for (const [index, listener] of listenersOf(document)) {
     if (!/^(mqtts|wss|any)[:+]/i.test(String(listener["listen"]))) continue;
+    if (listener["tls"] === "auto") listener["tls"] = { auto: true };
+    const own = pair ?? options.get("client-ca");
+    if (own && (how?.values[0] ?? listener["tls"]) === "passthrough") {
+      return usage(own.spelling, `${own.spelling} has no effect where TLS is passed through: certificates are the broker's affair`, `remove ${own.spelling} or "passthrough"`);
+    }
     const path = ["listeners", index, "tls"];
     places.set(pathText(path), flag.spelling);
     if (how?.values[0] === "auto") set(overlay, path, "auto", "tls", true);

@@ -1,14 +1,16 @@
 import { loadConfiguration, type Loaded } from "../config/load.ts";
 import type { ReadMaterial } from "../config/material.ts";
+import { fileErrorWords } from "../config/file.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
 import type { Configuration, Material } from "../config/types.ts";
+import { printable } from "../lib/text.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { Authority } from "../server/auto_tls.ts";
 import { readMaterial } from "../server/read_material.ts";
 import type { ProxyServer } from "../server/types.ts";
-import { usage, type CommandLine } from "./arguments.ts";
+import { isToml, usage, type CommandLine } from "./arguments.ts";
 import { overlayFlags } from "./overlay.ts";
 import type { Reporter } from "./report.ts";
 
@@ -39,7 +41,8 @@ export async function load({ runtime, line }: Context): Promise<Loaded | readonl
   const file = positional ?? config?.values[0];
   const brokers = line.command === "run" ? line.positionals : [];
   if (file === undefined && brokers.length === 0 && !line.options.has("to")) return [noBroker(line)];
-  return loadConfiguration(runtime.system, { file, overlay: (document) => overlayFlags(line.options, brokers, document) });
+  const loaded = await loadConfiguration(runtime.system, { file, overlay: (document) => overlayFlags(line.options, brokers, document) });
+  return "configuration" in loaded ? loaded : loaded.map((problem) => (problem.exit === 66 && problem.place === positional && !isToml(positional) ? { ...problem, suggestion: `for a broker write --to ${printable(positional)}` } : problem));
 }
 
 function noBroker({ command }: CommandLine): ConfigProblem {
@@ -50,8 +53,19 @@ function noBroker({ command }: CommandLine): ConfigProblem {
 
 /** The configuration's files, with problems at the places where the files are named. */
 export async function material(loaded: Loaded, runtime: Runtime, configuration = loaded.configuration): Promise<ReadMaterial | readonly ConfigProblem[]> {
+  const unreadable = await unreadableAuthorities(configuration, runtime);
+  if (unreadable) return [unreadable];
   const read = await readMaterial(configuration, runtime.system);
   return read.problems ? loaded.locate(read.problems) : read;
+}
+
+/** The file that stands in for the system's authorities, where brokers are verified against those. */
+async function unreadableAuthorities({ pools }: Configuration, { system }: Runtime): Promise<ConfigProblem | undefined> {
+  const file = system.env("SSL_CERT_FILE");
+  const isAsked = pools.some(({ brokers, tls }) => tls.caFile === undefined && !tls.insecure && brokers.some(({ scheme }) => scheme === "mqtts" || scheme === "wss"));
+  const read = file && isAsked ? await system.readFile(file) : undefined;
+  if (read === undefined || read instanceof Uint8Array) return undefined;
+  return { ...usage("SSL_CERT_FILE", `cannot read "${printable(file ?? "")}": ${fileErrorWords(read)}`, "name a PEM file of the authorities to trust, or unset it"), exit: 66 };
 }
 
 /** The same, with the certificates of tls = "auto", which are made now if they are missing. */

@@ -49,6 +49,10 @@ export function parseAddress(text: string, role: AddressRole): Address | Address
   if (typeof path === "object") return path;
   if (hostText === "" && portText === undefined) return { expected: "a host, a port or both" };
 
+  if (/^\d+$/.test(hostText) && portText === undefined) {
+    return { expected: role === "listener" ? `a colon in front of a port, such as mqtt://:${hostText}` : `a host in front of a port, such as localhost:${hostText}` };
+  }
+
   const host = hostText.replace(/^\[|\]$/g, "").toLowerCase();
   if (hostText.startsWith("[") ? !IPV6.test(host) : host !== "" && !HOST_NAME.test(host)) {
     return { expected: host === "*" ? "no host for every address, such as mqtt://:1883" : "a host name or an IP address" };

@@ -6,7 +6,7 @@ import { resolvePoolName, resolveRoute, type Refuse } from "./meaning_route.ts";
 import type { Finding } from "./problem.ts";
 import { placeOf } from "./address.ts";
 import type { ParsedInput } from "./schema.ts";
-import type { Configuration, Limits, ListenerConfig, PoolConfig } from "./types.ts";
+import type { BrokerConfig, Configuration, Limits, ListenerConfig, PoolConfig } from "./types.ts";
 
 /** What MQTT's remaining length can say, and the largest fixed header: four bytes more than the "256MiB" that stands for it. */
 const PROTOCOL_PACKET_MAX = 268_435_455 + 5;
@@ -29,6 +29,7 @@ export function checkMeaning(input: ParsedInput): { configuration?: Configuratio
   });
   refuseTwins(listeners, input.listeners, refuse);
   refuseTlsInTls(listeners, pools, refuse);
+  refuseLoops(listeners, pools, refuse);
   const routes = input.routes.map((entry, index) => resolveRoute(entry, ["routes", index], { poolNames, listeners }, refuse));
   const authentication = input.authentication && resolveAuthentication(input.authentication, listeners, refuse);
   refuseUnknowable(pools, { listeners, authentication }, refuse);
@@ -73,6 +74,28 @@ function refuseTlsInTls(listeners: readonly ListenerConfig[], pools: readonly Po
     refuse(["listeners", index, "tls"], reason, `write the broker as mqtt://${broker.name}: its clients do TLS with it themselves`);
   }
 }
+
+/** A broker that is a listener of ours: every client would come round and round until no descriptor is left. */
+function refuseLoops(listeners: readonly ListenerConfig[], pools: readonly PoolConfig[], refuse: Refuse): void {
+  for (const { name: pool, brokers, via } of pools) {
+    for (const [index, broker] of brokers.entries()) {
+      const own = via === undefined ? listeners.find((listener) => leadsTo(broker, listener)) : undefined;
+      if (own === undefined) continue;
+      const suggestion = broker.unixPath === undefined ? `where the broker runs on this machine, listen on another port, such as ${own.scheme}://:${own.port === 65535 ? own.port - 1 : own.port + 1}` : undefined;
+      refuse(["pools", pool, "brokers", index], `broker "${broker.name}" is this proxy's own listener "${own.name}"`, suggestion);
+    }
+  }
+}
+
+function leadsTo({ host, port, unixPath }: BrokerConfig, listener: ListenerConfig): boolean {
+  if (unixPath !== undefined || listener.unixPath !== undefined || listener.systemdName !== undefined) return unixPath !== undefined && unixPath === listener.unixPath;
+  if (port !== listener.port) return false;
+  const takesAll = listener.host === undefined || listener.host === "0.0.0.0" || listener.host === "::";
+  return host === listener.host || (LOOPBACK.test(host) && (takesAll || LOOPBACK.test(listener.host as string)));
+}
+
+/** Another address of 127.0.0.0/8 may be another program's: these are mostly meant. */
+const LOOPBACK = /^(localhost|127\.0\.0\.1|::1)$/;
 
 /** Listeners of one address or one name. Port 0 asks for any free port: two of them are two. */
 function refuseTwins(listeners: readonly ListenerConfig[], entries: readonly ParsedListener[], refuse: Refuse): void {

@@ -31,6 +31,8 @@ export function resolveListener(entry: ParsedListener, path: KeyPath, pool: stri
   const scheme = entry.listen.scheme as Scheme;
   const name = entry.name ?? urlOf(entry.listen);
   const accept = resolveAccept(entry, path, name, refuse);
+  const tls = resolveTls(entry, path, name, accept, refuse);
+  if (entry.accept === undefined && !accept.every(isSecure)) refuseOpenDoor(tls, path, name, refuse);
   if (entry.mode !== undefined && unixPath === undefined) refuse([...path, "mode"], `listener "${name}" has a mode, but is no unix socket`);
   return {
     name,
@@ -41,7 +43,7 @@ export function resolveListener(entry: ParsedListener, path: KeyPath, pool: stri
     ...(entry.mode !== undefined && { unixMode: parseInt(entry.mode, 8) }),
     ...(systemdName !== undefined && { systemdName }),
     accept,
-    tls: resolveTls(entry, path, name, accept, refuse),
+    tls,
     ...resolveWebSocket(entry, path, name, accept, refuse),
     ...resolveProxyProtocol(entry, path, refuse),
     ...(entry.connections_max !== undefined && { connectionsMax: entry.connections_max }),
@@ -64,6 +66,13 @@ function resolveAccept({ listen, accept, tls }: ParsedListener, path: KeyPath, n
   const missing = accept.find((transport) => !possible.includes(transport));
   if (missing !== undefined && scheme === "any") refuse([...path, "accept"], `listener "${name}" cannot accept ${missing} without tls`, 'add tls = { cert = "cert.pem", key = "key.pem" }');
   return possible.filter((transport) => accept.includes(transport));
+}
+
+/** Who requires certificates and does not say that others may come in all the same has not thought of them. */
+function refuseOpenDoor(tls: ListenerConfig["tls"], path: KeyPath, name: string, refuse: Refuse): void {
+  if (typeof tls !== "object" || ![...tls.certificates, ...(tls.auto ? [tls.auto] : [])].some(({ clientCertificates }) => clientCertificates === "require")) return;
+  const reason = `listener "${name}" requires client certificates, and lets in mqtt and ws, which have none`;
+  refuse([...path, "tls", "ca"], reason, 'add accept = ["mqtts", "wss"] (flags: listen on mqtts:// and wss://), or name all four to mean it');
 }
 
 function resolveTls(entry: ParsedListener, path: KeyPath, name: string, accept: readonly Transport[], refuse: Refuse): ListenerConfig["tls"] {

@@ -21,7 +21,7 @@ export function resolveDocument(document: unknown): Resolved {
   const parsed = v.safeParse(configurationSchema, document);
   const unknown = unknownKeys(configurationSchema, document);
   const found: Finding[] = [...unknown.map(unknownKeyFinding)];
-  for (const issue of parsed.issues ?? []) found.push(...issueFindings(issue, [], unknown));
+  for (const issue of parsed.issues ?? []) found.push(...issueFindings(issue, [], unknown).filter(({ path }) => !isInside(path, unknown)));
   if (found.length === 0 && parsed.success) {
     const meaning = checkMeaning(parsed.output);
     if (meaning.configuration) return { configuration: meaning.configuration };
@@ -32,7 +32,17 @@ export function resolveDocument(document: unknown): Resolved {
   return { problems: [first, ...others] };
 }
 
-function unknownKeyFinding({ path, suggestion }: UnknownKey): Finding {
+/** What is missing in a list that should have been a table needs no word of its own. */
+function isInside(path: KeyPath, found: readonly UnknownKey[]): boolean {
+  return found.some((each) => each.isList && each.path.every((part, index) => part === path[index]));
+}
+
+function unknownKeyFinding({ path, suggestion, isList }: UnknownKey): Finding {
+  if (isList) {
+    const key = pathText(path);
+    if (path[0] === "pools" && path.length === 2 && path[1] === "brokers") return { path, reason: "pools.brokers belongs to a pool, and every pool has a name", suggestion: "write [pools.default] in place of [pools]" };
+    return { path, reason: `cannot use a list as ${key || "a configuration"}: expected a table`, suggestion: key && !key.includes("[") ? `write [${key}], and not [[${key}]]` : undefined };
+  }
   return {
     path,
     reason: `unknown key ${pathText(path)}`,
@@ -65,6 +75,7 @@ function suggestionFor(issue: v.BaseIssue<unknown>): string | undefined {
     const near = suggest(issue.input, names);
     return near === undefined ? undefined : `did you mean "${near}"?`;
   }
+  if (issue.type === "array" && typeof issue.input === "string") return "put it in brackets, also where it is the only one: [...]";
   if (typeof issue.input !== "number") return undefined;
   if (issue.message === DURATION_EXPECTED) return `write "${issue.input}s" for seconds`;
   if (issue.message === SIZE_EXPECTED) return `write "${issue.input}B" for bytes`;

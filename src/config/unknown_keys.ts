@@ -5,6 +5,8 @@ import type { KeyPath } from "./problem.ts";
 export interface UnknownKey {
   readonly path: KeyPath;
   readonly suggestion: string | undefined;
+  /** The key is known, and what stands there is a list where a table belongs. */
+  readonly isList?: true;
 }
 
 /** Any schema of the tree, as far as this walk looks into it. */
@@ -17,7 +19,7 @@ interface Node {
   readonly options?: readonly Node[];
 }
 
-/** Every key that the schema does not know: valibot stops at the first of each table. */
+/** Every key that the schema does not know: valibot stops at the first of each table, and takes a list for a table without keys. */
 export function unknownKeys(schema: v.GenericSchema, value: unknown): UnknownKey[] {
   return walk(schema as unknown as Node, value, []);
 }
@@ -35,7 +37,7 @@ function walk(node: Node, value: unknown, path: KeyPath): UnknownKey[] {
   if (node.type === "array") {
     return Array.isArray(value) ? value.flatMap((item, index) => walk(node.item!, item, [...path, index])) : [];
   }
-  if (Array.isArray(value)) return [];
+  if (Array.isArray(value)) return node.entries || node.type === "record" ? [{ path, suggestion: undefined, isList: true }] : [];
   return Object.entries(value).flatMap(([key, inner]) => {
     if (node.type === "record") return DROPPED.has(key) ? [{ path: [...path, key], suggestion: undefined }] : walk(node.value!, inner, [...path, key]);
     if (!node.entries) return [];

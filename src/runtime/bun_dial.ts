@@ -30,7 +30,7 @@ class AddressDial implements Dial, Peer {
   readonly remotePort: number;
   readonly #where: string;
   readonly #handler: DialHandler;
-  #state: "dialing" | "cancelled" | "settled" = "dialing";
+  #state: "starting" | "dialing" | "cancelled" | "settled" = "starting";
 
   constructor(where: string, address: string, port: number, handler: DialHandler) {
     this.#where = where;
@@ -46,8 +46,9 @@ class AddressDial implements Dial, Peer {
       // With `connectError` among the handlers the promise needs no one to catch it.
       void (port === UNIX_PEER.remotePort ? Bun.connect({ unix: address, ...common }) : Bun.connect({ hostname: address, port, ...common }));
     } catch (thrown) {
-      queueMicrotask(() => this.onError(thrown));
+      this.onError(thrown);
     }
+    if (this.#state === "starting") this.#state = "dialing";
     return this;
   }
 
@@ -71,6 +72,12 @@ class AddressDial implements Dial, Peer {
   }
 
   onError(thrown: unknown): void {
+    // A path that is not there is told while Bun.connect runs: whoever dials does not know of the dial yet.
+    if (this.#state === "starting") {
+      this.#state = "dialing";
+      queueMicrotask(() => this.onError(thrown));
+      return;
+    }
     if (this.#state === "cancelled") dangling -= 1;
     if (this.#state !== "dialing") return;
     this.#state = "settled";

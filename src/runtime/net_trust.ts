@@ -14,7 +14,8 @@ export function clientContext(authorities: string | undefined, cert: string | un
   const name = JSON.stringify([authorities, cert, key]);
   let context = contexts.get(name);
   if (context === undefined) {
-    context = makeContext(authorities ?? systemAuthorities(), cert, key);
+    const ca = authorities ?? systemAuthorities();
+    context = typeof ca === "object" ? ca : makeContext(ca, cert, key);
     if (contexts.size === CONTEXTS_MAX) contexts.clear();
     contexts.set(name, context);
   }
@@ -38,13 +39,14 @@ const AUTHORITY_FILES = [
   "/etc/ssl/ca-bundle.pem", // SUSE
 ];
 
-function systemAuthorities(): string | undefined {
+function systemAuthorities(): string | NetworkError | undefined {
   const named = process.env["SSL_CERT_FILE"];
   for (const file of named ? [named] : AUTHORITY_FILES) {
     try {
       return readFileSync(file, "utf8");
     } catch {
-      // Not this distribution.
+      // Not this distribution; or the one that was asked for, and no other is trusted in its place.
+      if (named) return { code: "tls", message: `cannot read the authorities of SSL_CERT_FILE, "${named}"` };
     }
   }
   return undefined;

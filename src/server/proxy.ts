@@ -350,7 +350,7 @@ class Server implements ProxyServer, EntranceOwner {
     const { drainTimeoutMs } = this.limits;
     this.#isDraining = true;
     await this.#closeListeners();
-    log.info(EVENTS.drainStart, `stopping: no new clients, ${this.sessionCount} sessions have ${drainTimeoutMs / 1000} s to end`);
+    log.info(EVENTS.drainStart, `stopping: no new clients, ${this.sessionCount === 1 ? "1 session has" : `${this.sessionCount} sessions have`} ${drainTimeoutMs / 1000} s to end`);
     const why = fault("shutting_down", "sluice is stopping");
     for (const session of [...this.#sessions]) session.step({ type: "drain", fault: why });
     await this.#last.within(drainTimeoutMs);

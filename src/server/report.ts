@@ -107,6 +107,8 @@ function describeCause(session: Session, cause: EndCause): Pick<SessionEnd, "rea
     return { reason: "client_closed", detail: "the client closed without DISCONNECT", blame: undefined };
   }
   if (cause === "broker_closed") {
+    // It said so first, and its broker was the quicker one to close.
+    if (session.upstream?.finished && !session.downstream?.finished) return { reason: "client_disconnect", detail: "the client sent DISCONNECT", blame: undefined };
     if (session.downstream?.finished) return { reason: "broker_disconnect", detail: "the broker sent DISCONNECT", blame: undefined };
     return { reason: "broker_closed", detail: "the broker closed", blame: undefined };
   }

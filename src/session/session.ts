@@ -3,6 +3,7 @@ import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
 import { type Connect, judgeFirstByte, type RefusedConnect } from "../mqtt/connect.ts";
 import { type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
+import { connackCodeText } from "../mqtt/connack_words.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
@@ -296,13 +297,13 @@ export class Session implements Timed, DialHandler {
   passRefusal(connack: Uint8Array, code: number): void {
     if (this.machine.state !== "deciding") return;
     this.passDownstream(connack);
-    this.step({ type: "rejected", fault: refusalOf(code) });
+    this.step({ type: "rejected", fault: fault("broker_refused", `the broker refused: CONNACK with ${connackCodeText(code, this.version)}`) });
   }
 
   /** CONNACK with a refusal was passed on: its code is the broker's last word. */
   brokerRefused(code: number): void {
     this.context.brokerAnswered(this.chosen as Broker);
-    this.step({ type: "rejected", fault: refusalOf(code) });
+    this.step({ type: "rejected", fault: fault("broker_refused", `the broker refused: CONNACK with ${connackCodeText(code, this.version)}`) });
   }
 
   /** A broker's packet, or the rest of one, outside of the hot path. */
@@ -393,8 +394,4 @@ export class Session implements Timed, DialHandler {
       this.#leaveBroker();
     }
   }
-}
-
-function refusalOf(code: number): Fault {
-  return fault("broker_refused", `CONNACK with code 0x${code.toString(16).padStart(2, "0")}`);
 }

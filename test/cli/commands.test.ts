@@ -134,6 +134,23 @@ describe("sluice check", () => {
     assert.deepEqual(piped.error.map((line) => JSON.parse(line)).map(({ level, event, state }) => [level, event, state]).slice(1), [["info", "broker.state", "drain"], ["info", "broker.state", "maint"]]);
   });
 
+  test("a broker where a file belongs is told where it belongs", async () => {
+    const { code, error } = await play(["check", "10.0.0.5"]);
+    assert.equal(code, 66);
+    assert.match(error.join("\n"), /^error: 10\.0\.0\.5: cannot read the configuration: no such file\n +for a broker write --to 10\.0\.0\.5$/);
+    assert.doesNotMatch((await play(["check", "none.toml"])).error.join("\n"), /--to/);
+  });
+
+  test("authorities that SSL_CERT_FILE names and nobody can read are exit 66, where brokers are verified against them", async () => {
+    const variables = { SSL_CERT_FILE: "nowhere.pem" };
+    const { code, error } = await play(["check", "--to", "mqtts://b"], { variables });
+    assert.equal(code, 66);
+    assert.match(error[0] ?? "", /^error: SSL_CERT_FILE: cannot read "nowhere\.pem": no such file/);
+    for (const words of [["--to", "mqtt://b"], ["--to", "mqtts://b", "--ca", `${TLS}/server.pem`], ["--to", "mqtts://b", "--insecure"]]) {
+      assert.equal((await play(["check", ...words], { variables })).code, 0, words.join(" "));
+    }
+  });
+
   test("a wrong file is exit 78, a missing one 66, none at all 64, two 64", async () => {
     assert.equal((await play(["check", "s.toml"], { files: { "s.toml": "x = 1" } })).code, 78);
     assert.equal((await play(["check", "none.toml"])).code, 66);

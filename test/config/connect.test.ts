@@ -4,7 +4,7 @@ import type { ConfigProblem } from "../../src/config/problem.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import { filesWith } from "./files.ts";
 
-async function load(connect: string, broker = "mqtt://127.0.0.1") {
+async function load(connect: string, broker = "mqtt://10.0.0.5") {
   const toml = `[pools.default]\nbrokers = ["${broker}"]\n[pools.default.connect]\n${connect}\n`;
   return loadConfiguration(filesWith({ "sluice.toml": toml }), { file: "sluice.toml", overlay: () => new Map() });
 }
@@ -38,12 +38,12 @@ describe("[pools.x.connect]", () => {
   test("no password is in an error", async () => assert.doesNotMatch(JSON.stringify(await problemsOf('password = "hunter2${"')), /hunter/));
 
   test("a user name or password beside those of a broker's URL is an error; what leaves credentials alone is none", async () => {
-    const withUser = "mqtt://gate:pw@127.0.0.1";
+    const withUser = "mqtt://gate:pw@10.0.0.5";
     for (const key of ["username", "password"]) {
       for (const value of ['"x"', "false"]) {
         const [problem, ...more] = await problemsOf(`${key} = ${value}`, withUser);
         assert.deepEqual([problem?.place, more.length], ["sluice.toml:4:1", 0]);
-        assert.match(problem?.reason ?? "", /beside a user in the URL of broker "127.0.0.1:1883"/);
+        assert.match(problem?.reason ?? "", /beside a user in the URL of broker "10.0.0.5:1883"/);
       }
     }
     assert.ok("configuration" in (await load('client_id = "dev-${client.id}"', withUser)));

@@ -140,6 +140,20 @@ describe("resolveDocument", () => {
     ["a probe's password without a user", { pools: { default: { brokers: ["b"], health: { probe: "mqtt", password_file: "p" } } } }, /without username/],
     ["room for no session", { pools: { default: { brokers: [{ url: "b", connections_max: 0 }] } } }, /a whole number from 1/],
     ["TLS for brokers without TLS", { pools: { default: { brokers: ["b"], tls: { insecure: true } } } }, /has no effect/],
+    ["a list for a table", { limits: [{ connections_max: 3 }] }, /cannot use a list as limits: expected a table/, /write \[limits\], and not \[\[limits\]\]/],
+    ["an empty list for a table", { authentication: { bans: [] } }, /cannot use a list as authentication\.bans: expected a table/],
+    ["a list for a listener's tls", { listeners: [{ listen: "mqtts://:1", tls: [] }] }, /cannot use a list as listeners\[0\]\.tls: expected a table/],
+    ["a list of pools", { pools: [{ brokers: ["b"] }] }, /cannot use a list as pools: expected a table/],
+    ["a list for a pool", { pools: { default: [{}] } }, /cannot use a list as pools\.default: expected a table/],
+    ["brokers without a pool", { pools: { brokers: ["b"] } }, /every pool has a name/, /\[pools\.default\] in place of \[pools\]/],
+    ["its own listener as a broker", { pools: { default: { brokers: ["b", "127.0.0.1"] } } }, /broker "127\.0\.0\.1:1883" is this proxy's own listener "mqtt:\/\/:1883"/, /mqtt:\/\/:1884/],
+    ["its own listener by name", { listeners: [{ listen: "mqtt://[::1]:7" }], pools: { default: { brokers: ["localhost:7"] } } }, /own listener/],
+    ["its own listener by the same address", { listeners: [{ listen: "ws://10.0.0.1:7" }], pools: { default: { brokers: ["10.0.0.1:7"] } } }, /own listener/],
+    ["its own unix socket as a broker", { listeners: [{ listen: "unix:///run/s" }], pools: { default: { brokers: ["unix:///run/s"] } } }, /own listener/],
+    ["certificates at one door of two", { listeners: [{ listen: "any://:1", tls: { cert: "c", key: "k", ca: "a" } }] }, /requires client certificates, and lets in mqtt and ws/, /accept = \["mqtts", "wss"\]/],
+    ["a port for a listener's address", { listeners: [{ listen: "21800" }] }, /a colon in front of a port, such as mqtt:\/\/:21800/],
+    ["a port for a broker", { pools: { default: { brokers: ["1883"] } } }, /a host in front of a port, such as localhost:1883/],
+    ["a version of MQTT that is none", { routes: [{ version: "6", pool: "default" }] }, /3\.1, 3\.1\.1 or 5/],
     ["a pool's name with a space", { pools: { "a b": { brokers: ["b"] } } }, /as the name of a pool/],
   ];
   for (const [name, document, reason, suggestion] of refusals) {
@@ -152,6 +166,19 @@ describe("resolveDocument", () => {
       assert.ok(!problems[0].reason.endsWith("."));
     });
   }
+
+  test("what looks like a loop or an open door and is none", () => {
+    const ca = { cert: "c", key: "k", ca: "a" };
+    for (const document of [
+      { listeners: [{ listen: "10.0.0.1:1883" }], pools: { default: { brokers: ["127.0.0.1"] } } },
+      { listeners: [{ listen: "127.0.0.2:1883" }], pools: { default: { brokers: ["127.0.0.1"] } } },
+      { listeners: [{ listen: ":1884" }], pools: { default: { brokers: ["127.0.0.1"] } } },
+      { pools: { default: { brokers: ["127.0.0.1"], via: "http://p" } } },
+      { listeners: [{ listen: "any://:1", accept: ["mqtt", "mqtts", "ws", "wss"], tls: ca }] },
+      { listeners: [{ listen: "any://:1", tls: { ...ca, client_certificates: "request" } }] },
+      { routes: [{ version: "5", pool: "default" }] },
+    ]) assert.equal(resolveDocument({ ...minimal, ...document }).problems, undefined, JSON.stringify(document));
+  });
 
   test("refuses what is no table at all", () => {
     for (const document of [undefined, null, 5, "x", []]) assert.equal(problemsOf(document)[0].exit, 78);

@@ -55,6 +55,21 @@ export const unixCases: readonly Case[] = [
       }),
   },
   {
+    name: "unix: that nothing is there is told later than connect returns",
+    run: (lab) =>
+      inFolder(async (path) => {
+        let hasReturned = false;
+        const error = await new Promise<NetworkError>((resolve) => {
+          lab.runtime.connect({ host: "", port: 0, path }, {
+            opened: () => {},
+            failed: (why) => resolve(hasReturned ? why : { code: "other", message: "told too early" }),
+          });
+          hasReturned = true;
+        });
+        assert.deepEqual(error, { code: error.code, message: `connect to unix:${path}: no such file or directory` });
+      }),
+  },
+  {
     name: "unix: reset closes both sides",
     run: (lab) =>
       inFolder(async (path) => {
