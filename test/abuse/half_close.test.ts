@@ -87,3 +87,18 @@ test("R8: a client that half-closes and resets while the broker answers leaves n
   }
   await rig.settled(1_500);
 });
+
+test("a client that said DISCONNECT has ended the session, also when its broker is the first to close", async (t) => {
+  const rig = await startRig(t);
+  for (const version of [3, 4, 5] as const) {
+    const { client, broker } = await rig.session({ version, clientId: `leaves-${version}` }, { allowHalfOpen: true });
+    await client.send(m.disconnect());
+    await broker.until(() => broker.packets === 2, "DISCONNECT at the broker, which closes");
+    await client.expectEndWithoutData();
+    client.end();
+    await until(() => rig.ends.length === version - 2, 5_000, "the end");
+    assert.equal(rig.ends.at(-1)?.reason, "client_disconnect");
+    await client.close();
+  }
+  await rig.settled();
+});

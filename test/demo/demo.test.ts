@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { test } from "node:test";
 import { runtime } from "#runtime";
 import { runDemo } from "../../src/cli/demo.ts";
+import { DemoBroker } from "../../src/cli/demo/broker.ts";
 import { DEVICE_KINDS } from "../../src/cli/demo/device_kinds.ts";
 import type { Output } from "../../src/cli/demo/output.ts";
 import { createPaint } from "../../src/lib/color.ts";
@@ -209,4 +210,23 @@ test("runDemo fails when no message passed in its time", async () => {
   const demo = new RunningDemo({ forMs: 1, secondMs: 60_000 });
   assert.equal(await within(20_000, demo.exit, "the demo's end"), 70);
   assert.equal(demo.open.size, 0);
+});
+
+test("a demo broker takes a message once, however much comes with it in one piece", async (t) => {
+  const taken: string[] = [];
+  const broker = await DemoBroker.start("b", (_broker, clientId, { topic }) => void taken.push(`${clientId} ${topic}`));
+  t.after(() => broker.close());
+  const publish = (topic: string) => mqtt.publish({ topic, payload: "x" });
+  for (let round = 0; round < 20; round++) {
+    const client = await RawClient.open({ port: broker.port });
+    await client.send(mqtt.connect({ clientId: `c${round}` }));
+    await client.expect(mqtt.connack());
+    await client.send(mqtt.bytes(publish("a"), publish("b")));
+    await client.send(mqtt.bytes(publish("c"), publish("d"), mqtt.pingreq()));
+    await client.expect(mqtt.pingresp());
+    await client.send(mqtt.bytes(publish("e"), mqtt.disconnect()));
+    await client.expectEnd();
+    await client.close();
+    assert.deepEqual(taken.splice(0), ["a", "b", "c", "d", "e"].map((topic) => `c${round} ${topic}`));
+  }
 });

@@ -38,8 +38,18 @@ export function acceptMqtt5(socket: Socket): Duplex {
     return mqttPacket.generate(answer, { protocolVersion: version });
   }
 
-  const stream = new Duplex({
-    read: () => void socket.resume(),
+  /** Packets for the broker. It reads on while it is reading, and on Bun would then take a packet twice: so it finds one piece at a time. */
+  let waiting: Buffer[] = [];
+  function offer(): void {
+    if (waiting.length === 0 || stream.destroyed) return;
+    if (stream.readableLength > 0) return void socket.pause();
+    stream.push(Buffer.concat(waiting));
+    waiting = [];
+    socket.resume();
+  }
+
+  const stream: Duplex = new Duplex({
+    read: () => void setImmediate(offer),
     write(chunk: Buffer, _encoding, done) {
       fromBroker.parse(chunk);
       if (socket.writableNeedDrain) socket.once("drain", done);
@@ -50,10 +60,14 @@ export function acceptMqtt5(socket: Socket): Duplex {
       done(error);
     },
   });
-  fromClient.on("packet", (packet) => void (stream.push(toBroker(packet)) || socket.pause()));
+  fromClient.on("packet", (packet) => void waiting.push(toBroker(packet)));
   fromBroker.on("packet", (packet) => void socket.write(toClient(packet)));
   for (const parser of [fromClient, fromBroker]) parser.on("error", () => void stream.destroy());
-  socket.on("data", (chunk: Buffer) => void (stream.destroyed || fromClient.parse(chunk)));
+  socket.on("data", (chunk: Buffer) => {
+    if (stream.destroyed) return;
+    fromClient.parse(chunk);
+    offer();
+  });
   socket.on("error", () => {}); // "close" follows
   for (const event of ["end", "close"]) socket.on(event, () => void stream.destroy());
   return stream;
