@@ -48,3 +48,8 @@ export function readConnack(frame: Uint8Array, version: Version): Connack | Faul
     serverReference: properties?.get(SERVER_REFERENCE) as string | undefined,
   };
 }
+
+/** What a CONNACK with this code ends a session with. */
+export function refusedBy(code: number): Fault {
+  return fault("broker_refused", `CONNACK with code 0x${code.toString(16).padStart(2, "0")}`);
+}

@@ -1,8 +1,8 @@
 import { ByteBuffer } from "../lib/byte_buffer.ts";
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
-import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
+import { type Connack, judgeBrokerFirstByte, refusedBy } from "../mqtt/connack.ts";
 import { type Connect, judgeFirstByte, type RefusedConnect } from "../mqtt/connect.ts";
-import { type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
+import { type Fault, fault, type Version } from "../mqtt/fault.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
@@ -11,7 +11,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { Reason } from "../pool/reason.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
 import type { SessionContext } from "./context.ts";
-import { disconnectAtBoundary, disconnectNow } from "./goodbye.ts";
+import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
@@ -133,7 +133,7 @@ export class Session implements Timed, DialHandler {
       case "send_connect": return sendConnect(this);
       case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
       case "open": return this.#open();
-      case "refuse": return this.#refuse(output.fault);
+      case "refuse": return refuse(this, output.fault);
       case "disconnect_now": return disconnectNow(this, output.fault);
       case "disconnect_at_boundary": return disconnectAtBoundary(this, output.fault);
       case "discard": return this.#discard();
@@ -295,13 +295,13 @@ export class Session implements Timed, DialHandler {
   passRefusal(connack: Uint8Array, code: number): void {
     if (this.machine.state !== "deciding") return;
     this.passDownstream(connack);
-    this.step({ type: "rejected", fault: refusalOf(code) });
+    this.step({ type: "rejected", fault: refusedBy(code) });
   }
 
   /** CONNACK with a refusal was passed on: its code is the broker's last word. */
   brokerRefused(code: number): void {
     this.context.brokerAnswered(this.chosen as Broker);
-    this.step({ type: "rejected", fault: refusalOf(code) });
+    this.step({ type: "rejected", fault: refusedBy(code) });
   }
 
   /** A broker's packet, or the rest of one, outside of the hot path. */
@@ -342,11 +342,6 @@ export class Session implements Timed, DialHandler {
   closed(side: Side, error: NetworkError | undefined): void {
     const code = error?.code === "internal" ? "internal_error" : side === "client" ? "client_lost" : "broker_lost";
     this.step({ type: "closed", side, fault: error && fault(code, error.message) });
-  }
-
-  #refuse(why: Fault): void {
-    const packet = this.version === undefined ? undefined : refusalPacket(this.version, why.code);
-    if (packet !== undefined) this.client.write(packet);
   }
 
   /** From now on what arrives is read, so that the FIN is seen, and dropped. */
@@ -392,8 +387,4 @@ export class Session implements Timed, DialHandler {
       this.#leaveBroker();
     }
   }
-}
-
-function refusalOf(code: number): Fault {
-  return fault("broker_refused", `CONNACK with code 0x${code.toString(16).padStart(2, "0")}`);
 }
