@@ -10,12 +10,13 @@ import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Reason } from "../pool/reason.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
+import { type ExpiryWatch, passHeld, relayingClient } from "./client_disconnect.ts";
 import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
-import { RELAYING_BROKER, RELAYING_CLIENT, WATCHING_BROKER } from "./relay.ts";
+import { RELAYING_BROKER, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
 import { armIdle, lookAtSilences } from "./silences.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
@@ -53,6 +54,8 @@ export class Session implements Timed, DialHandler {
   clientId = "";
   /** Only in sessions where rewriting makes it another. */
   declare idAtBrokers?: string;
+  /** Only where it matters how long the client's MQTT session is kept in the end. */
+  declare expiryWatch?: ExpiryWatch;
   /** Who the client is, once that was checked. */
   username: string | undefined = undefined;
   /** True once CONNACK with success was passed on. */
@@ -247,11 +250,12 @@ export class Session implements Timed, DialHandler {
 
   /** The broker takes the client's bytes from now on. */
   releaseHeld(): void {
-    this.client.handler = RELAYING_CLIENT;
+    if (this.client.handler !== HOLDING) return; // AUTH came first, and all went on already
+    this.client.handler = relayingClient(this);
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    this.write("broker", held.view());
+    passHeld(this, held.view());
     if (this.brokerStalledAt === 0) this.client.resume();
   }
 
@@ -272,10 +276,10 @@ export class Session implements Timed, DialHandler {
 
   #open(): void {
     this.context.opened(this);
-    this.connect = undefined;
     this.#order = NONE;
     this.heardAt = this.#wheel.now;
     this.releaseHeld();
+    this.connect = undefined;
   }
 
   /** Its CONNACK is not passed on: the broker names another one, or is asked whether it does. `sendTo` or `passRefusal` follows. */
@@ -357,7 +361,7 @@ export class Session implements Timed, DialHandler {
 
   #setDeadline(limit: Extract<Output, { do: "deadline" }>["limit"]): void {
     const { dialTimeoutMs, stallTimeoutMs } = this.context.limits;
-    if (limit === "idle") return armIdle(this);
+    if (limit === "idle") return this.machine.state === "relaying" ? armIdle(this) : undefined; // what it sent before may have ended it
     if (limit === "linger" || limit === "half_closed") return this.#wheel.set(this, Math.min(limit === "linger" ? LINGER_MS : Infinity, stallTimeoutMs));
     if (limit === "dial" && this.machine.state !== "dialing") return; // its broker had no room after all
     // One deadline for all attempts: a silent broker may use half of what is left while another one is untried.
