@@ -1,4 +1,4 @@
-import type { Version } from "./fault.ts";
+import { type Fault, fault, type Version } from "./fault.ts";
 
 /** MQTT 3.1.1 section 3.2.2.3; 3.1 has the same. */
 const RETURN_CODES: Readonly<Record<number, string>> = {
@@ -34,8 +34,8 @@ const REASON_CODES: Readonly<Record<number, string>> = {
   0x9f: "connection rate exceeded",
 };
 
-/** A refusal in words that follow "CONNACK with": `code 0x05 (not authorized)`. */
-export function connackCodeText(code: number, version: Version | undefined): string {
+/** What a CONNACK with this code ends a session with. */
+export function refusedBy(code: number, version: Version | undefined): Fault {
   const words = (version === 5 ? REASON_CODES : RETURN_CODES)[code];
-  return `code 0x${code.toString(16).padStart(2, "0")}${words === undefined ? "" : ` (${words})`}`;
+  return fault("broker_refused", `the broker refused: CONNACK with code 0x${code.toString(16).padStart(2, "0")}${words === undefined ? "" : ` (${words})`}`);
 }

@@ -24,7 +24,7 @@ export interface Opened {
 
 interface Entry {
   readonly broker: Broker;
-  readonly expiryMs: number;
+  expiryMs: number;
   /** undefined: the client left. */
   holder: object | undefined;
   /** Infinity while the client is there. */
@@ -34,8 +34,12 @@ interface Entry {
 /** How long a broker may keep a client's MQTT session after its connection, in milliseconds. `expirySeconds`: MQTT 5's Session Expiry Interval, the broker's if it gave one. */
 export function sessionExpiryMs(connect: { readonly version: Version; readonly cleanStart: boolean; readonly expirySeconds?: number | undefined }): number {
   if (connect.version !== 5) return connect.cleanStart ? 0 : Infinity; // MQTT 3.1.1 section 3.1.2.4
-  const { expirySeconds = 0 } = connect;
-  return expirySeconds === NEVER ? Infinity : expirySeconds * 1000;
+  return expiryIntervalMs(connect.expirySeconds ?? 0);
+}
+
+/** MQTT 5's Session Expiry Interval in milliseconds. */
+export function expiryIntervalMs(seconds: number): number {
+  return seconds === NEVER ? Infinity : seconds * 1000;
 }
 
 /**
@@ -76,6 +80,12 @@ export class AffinityTable {
       this.#makeRoom();
     }
     return before?.broker === broker ? undefined : before?.broker;
+  }
+
+  /** The client leaves with another expiry than it came with, and its broker was told. */
+  setExpiry(clientId: string, holder: object, expiryMs: number): void {
+    const entry = this.#entries.get(clientId);
+    if (entry?.holder === holder) entry.expiryMs = Math.min(expiryMs, this.#limits.expiryMaxMs);
   }
 
   /** The connection is gone: the session's expiry begins, unless a newer connection of the client has taken it over. */

@@ -3,7 +3,7 @@ import { type Fault, fault } from "../mqtt/fault.ts";
 import type { Connect } from "../mqtt/connect.ts";
 import type { Claims } from "../policy/authentication/types.ts";
 import { Routes } from "../policy/routes.ts";
-import { sessionExpiryMs } from "../pool/affinity.ts";
+import { expiryIntervalMs, sessionExpiryMs } from "../pool/affinity.ts";
 import type { Choice } from "../pool/balance/types.ts";
 import type { Broker } from "../pool/broker.ts";
 import { Pool } from "../pool/pool.ts";
@@ -118,7 +118,12 @@ export class Chooser {
   finished(session: Session, now: number): void {
     if (!session.isOpen) return;
     this.#takeOvers.get(session.pool)?.finished(session);
-    session.pool.affinity?.closed(idAtBrokers(session), session, now);
+    const { affinity } = session.pool;
+    if (affinity === undefined) return;
+    const id = idAtBrokers(session);
+    const seconds = session.expiryWatch?.endSeconds;
+    if (seconds !== undefined) affinity.setExpiry(id, session, expiryIntervalMs(seconds));
+    affinity.closed(id, session, now);
   }
 }
 

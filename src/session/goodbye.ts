@@ -1,6 +1,12 @@
-import { disconnectPacket, type Fault, type Version } from "../mqtt/fault.ts";
+import { disconnectPacket, type Fault, refusalPacket, type Version } from "../mqtt/fault.ts";
 import { LAST_FRAME, sayGoodbye } from "./relay.ts";
 import type { Session } from "./session.ts";
+
+/** CONNACK with the code that the client's version has for it. */
+export function refuse({ version, client }: Session, why: Fault): void {
+  const packet = version === undefined ? undefined : refusalPacket(version, why.code);
+  if (packet !== undefined) client.write(packet);
+}
 
 /** Only between two packets may one of ours stand; within one the close must speak for itself. */
 export function disconnectNow(session: Session, why: Fault): void {

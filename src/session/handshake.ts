@@ -48,7 +48,7 @@ export function connectAtBroker(session: Session, { config }: Broker): Uint8Arra
 /** The broker, until its CONNACK is whole; AUTH may come before it in MQTT 5. */
 export const AWAITING_CONNACK = brokerHandler((session, chunk) => {
   for (let bytes = chunk; bytes.length > 0; ) {
-    const collected = (session.collector as FrameCollector).push(bytes);
+    const collected = session.collector?.push(bytes); // none: what the client had sent already has ended the session
     if (collected === undefined) return;
     if ("code" in collected) return session.attemptFailed(fault("broker_malformed", collected.detail));
     if (collected.frame[0] !== AUTH) return answered(session, collected.frame, collected.rest);

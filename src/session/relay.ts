@@ -6,7 +6,8 @@ import type { Connection } from "../runtime/types.ts";
 import type { Session } from "./session.ts";
 import { brokerHandler, clientHandler } from "./sides.ts";
 
-const DISCONNECT_SIZE_MAX = 65_536;
+/** Of one that is read, from either side. */
+export const DISCONNECT_SIZE_MAX = 65_536;
 
 /**
  * The hot path: one read, one walk over the fixed headers, one write of the same bytes. Nothing is allocated unless a header was cut by
@@ -81,7 +82,8 @@ function judgeBroker(session: Session): void {
   if (why !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", why.detail) });
 }
 
-const isDisconnect = () => undefined;
+/** For collecting one whose first byte was looked at already. */
+export const isDisconnect = () => undefined;
 
 /** The broker, while the rest of one packet is awaited behind which our own DISCONNECT shall stand. */
 export const LAST_FRAME = brokerHandler((session, chunk) => {

@@ -2,8 +2,8 @@ import { ByteBuffer } from "../lib/byte_buffer.ts";
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
 import { type Connect, judgeFirstByte, type RefusedConnect } from "../mqtt/connect.ts";
-import { type Fault, fault, refusalPacket, type Version } from "../mqtt/fault.ts";
-import { connackCodeText } from "../mqtt/connack_words.ts";
+import { refusedBy } from "../mqtt/connack_words.ts";
+import { type Fault, fault, type Version } from "../mqtt/fault.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
 import { FrameFollower } from "../mqtt/frame_follower.ts";
 import { BROKER_RULES, CLIENT_RULES } from "../mqtt/rules.ts";
@@ -11,12 +11,13 @@ import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Reason } from "../pool/reason.ts";
 import type { Connection, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
+import { type ExpiryWatch, passHeld, relayingClient } from "./client_disconnect.ts";
 import type { SessionContext } from "./context.ts";
-import { disconnectAtBoundary, disconnectNow } from "./goodbye.ts";
+import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
-import { RELAYING_BROKER, RELAYING_CLIENT, WATCHING_BROKER } from "./relay.ts";
+import { RELAYING_BROKER, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
 import { armIdle, lookAtSilences } from "./silences.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
@@ -55,6 +56,8 @@ export class Session implements Timed, DialHandler {
   clientId = "";
   /** Only in sessions where rewriting makes it another. */
   declare idAtBrokers?: string;
+  /** Only where it matters how long the client's MQTT session is kept in the end. */
+  declare expiryWatch?: ExpiryWatch;
   /** Who the client is, once that was checked. */
   username: string | undefined = undefined;
   /** True once CONNACK with success was passed on. */
@@ -135,7 +138,7 @@ export class Session implements Timed, DialHandler {
       case "send_connect": return sendConnect(this);
       case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
       case "open": return this.#open();
-      case "refuse": return this.#refuse(output.fault);
+      case "refuse": return refuse(this, output.fault);
       case "disconnect_now": return disconnectNow(this, output.fault);
       case "disconnect_at_boundary": return disconnectAtBoundary(this, output.fault);
       case "discard": return this.#discard();
@@ -249,11 +252,12 @@ export class Session implements Timed, DialHandler {
 
   /** The broker takes the client's bytes from now on. */
   releaseHeld(): void {
-    this.client.handler = RELAYING_CLIENT;
+    if (this.client.handler !== HOLDING) return; // AUTH came first, and all went on already
+    this.client.handler = relayingClient(this);
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    this.write("broker", held.view());
+    passHeld(this, held.view());
     if (this.brokerStalledAt === 0) this.client.resume();
   }
 
@@ -274,10 +278,10 @@ export class Session implements Timed, DialHandler {
 
   #open(): void {
     this.context.opened(this);
-    this.connect = undefined;
     this.#order = NONE;
     this.heardAt = this.#wheel.now;
     this.releaseHeld();
+    this.connect = undefined;
   }
 
   /** Its CONNACK is not passed on: the broker names another one, or is asked whether it does. `sendTo` or `passRefusal` follows. */
@@ -297,13 +301,13 @@ export class Session implements Timed, DialHandler {
   passRefusal(connack: Uint8Array, code: number): void {
     if (this.machine.state !== "deciding") return;
     this.passDownstream(connack);
-    this.step({ type: "rejected", fault: fault("broker_refused", `the broker refused: CONNACK with ${connackCodeText(code, this.version)}`) });
+    this.step({ type: "rejected", fault: refusedBy(code, this.version) });
   }
 
   /** CONNACK with a refusal was passed on: its code is the broker's last word. */
   brokerRefused(code: number): void {
     this.context.brokerAnswered(this.chosen as Broker);
-    this.step({ type: "rejected", fault: fault("broker_refused", `the broker refused: CONNACK with ${connackCodeText(code, this.version)}`) });
+    this.step({ type: "rejected", fault: refusedBy(code, this.version) });
   }
 
   /** A broker's packet, or the rest of one, outside of the hot path. */
@@ -346,11 +350,6 @@ export class Session implements Timed, DialHandler {
     this.step({ type: "closed", side, fault: error && fault(code, error.message) });
   }
 
-  #refuse(why: Fault): void {
-    const packet = this.version === undefined ? undefined : refusalPacket(this.version, why.code);
-    if (packet !== undefined) this.client.write(packet);
-  }
-
   /** From now on what arrives is read, so that the FIN is seen, and dropped. */
   #discard(): void {
     this.collector = undefined;
@@ -364,7 +363,7 @@ export class Session implements Timed, DialHandler {
 
   #setDeadline(limit: Extract<Output, { do: "deadline" }>["limit"]): void {
     const { dialTimeoutMs, stallTimeoutMs } = this.context.limits;
-    if (limit === "idle") return armIdle(this);
+    if (limit === "idle") return this.machine.state === "relaying" ? armIdle(this) : undefined; // what it sent before may have ended it
     if (limit === "linger" || limit === "half_closed") return this.#wheel.set(this, Math.min(limit === "linger" ? LINGER_MS : Infinity, stallTimeoutMs));
     if (limit === "dial" && this.machine.state !== "dialing") return; // its broker had no room after all
     // One deadline for all attempts: a silent broker may use half of what is left while another one is untried.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { AffinityTable, type Opened, sessionExpiryMs } from "../../src/pool/affinity.ts";
+import { AffinityTable, type Opened, expiryIntervalMs, sessionExpiryMs } from "../../src/pool/affinity.ts";
 import { createBroker, createPool } from "./pools.ts";
 
 const HOUR = 3_600_000;
@@ -19,6 +19,12 @@ describe("sessionExpiryMs", () => {
   });
 });
 
+describe("expiryIntervalMs", () => {
+  test("0xFFFFFFFF is for ever, one less is 136 years", () => {
+    assert.deepEqual([0, 60, 0xfffffffe, 0xffffffff].map(expiryIntervalMs), [0, 60_000, 4_294_967_294_000, Infinity]);
+  });
+});
+
 describe("AffinityTable", () => {
   test("remembers while the client is there, and for its session's expiry after it left", () => {
     const affinity = table();
@@ -29,6 +35,22 @@ describe("AffinityTable", () => {
     assert.equal(affinity.find("c", 51 * HOUR - 1), a);
     assert.equal(affinity.find("c", 51 * HOUR), undefined);
     assert.equal(affinity.size, 0, "what expired is gone when it is asked for");
+  });
+
+  test("setExpiry: a client may leave with another expiry, longer or shorter or none, within the cap", () => {
+    for (const [expiryMs, kept] of [[2 * HOUR, 2 * HOUR], [1, 1], [0, 0], [Infinity, 24 * HOUR]] as const) {
+      const affinity = table();
+      const [holder, other] = [{}, {}];
+      affinity.opened(opened({ holder }), 0);
+      affinity.setExpiry("c", other, 5 * HOUR);
+      affinity.setExpiry("nobody", holder, 5 * HOUR);
+      affinity.setExpiry("c", holder, expiryMs);
+      assert.equal(affinity.find("c", 50 * HOUR), a, "it has not left yet");
+      affinity.closed("c", holder, 50 * HOUR);
+      affinity.setExpiry("c", holder, 5 * HOUR);
+      if (kept > 0) assert.equal(affinity.find("c", 50 * HOUR + kept - 1), a);
+      assert.equal(affinity.find("c", 50 * HOUR + kept), undefined);
+    }
   });
 
   test("an endless expiry is capped", () => {

@@ -127,7 +127,8 @@ export class Simulation {
   /** A client goes, and comes back a little later. */
   leave(client: Client, backInMs: number): void {
     if (client.at === undefined) return;
-    this.#close(client);
+    if (client.expiryMs > 0 && this.#random.chance(0.3)) this.#disconnect(client, this.#random.pick([0, 1_000, 3 * client.expiryMs]));
+    else this.#close(client);
     this.arrive(client, backInMs);
   }
 
@@ -246,8 +247,26 @@ export class Simulation {
     client.lateEnd = undefined;
   }
 
-  /** The connection ends; who waited may have the room. */
+  /** It says itself how long its session shall be kept: MQTT 5 section 3.14.2.2.2. */
+  #disconnect(client: Client, expiryMs: number): void {
+    this.pool.affinity?.setExpiry(client.id, client.holder, expiryMs);
+    this.pool.affinity?.closed(client.id, client.holder, this.now);
+    client.ownedUntil = this.now + expiryMs;
+    this.#vacate(client);
+  }
+
+  /** The connection ends without a word. */
   #close(client: Client): void {
+    if (client.owner !== undefined && this.#random.chance(0.1)) client.lateEnd = client.holder;
+    else {
+      client.ownedUntil = this.now + client.expiryMs;
+      this.pool.affinity?.closed(client.id, client.holder, this.now);
+    }
+    this.#vacate(client);
+  }
+
+  /** Who waited may have the room. */
+  #vacate(client: Client): void {
     const broker = client.at as Broker;
     const list = this.#clientsAt(broker);
     const last = list.pop() as Client;
@@ -256,11 +275,6 @@ export class Simulation {
       last.place = client.place;
     }
     client.at = undefined;
-    if (client.owner !== undefined && this.#random.chance(0.1)) client.lateEnd = client.holder;
-    else {
-      client.ownedUntil = this.now + client.expiryMs;
-      this.pool.affinity?.closed(client.id, client.holder, this.now);
-    }
     this.#notTaken(broker);
   }
 

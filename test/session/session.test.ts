@@ -34,12 +34,13 @@ class Stub implements Connection {
 }
 
 /** A session that has read nothing yet, in a time of its own. `choose`: what decides where it goes. */
-function startSession(choose?: SessionContext["choose"]) {
+function startSession(choose?: SessionContext["choose"], affinity: "none" | "session" = "none") {
   const wheel = new TimerWheel(1_000);
   let now = 1_000;
   const pool = new Pool({
     name: "p",
     balance: "round_robin",
+    affinity,
     brokers: [{ name: "b:1883", scheme: "mqtt", host: "b", port: 1883, weight: 1, username: undefined, password: undefined, passwordFile: undefined }],
     tls: { caFile: undefined, insecure: false },
   });
@@ -228,6 +229,23 @@ describe("Session", () => {
     session.step({ type: "leave", fault: fault("session_taken_over", "the client came again") });
     assert.deepEqual(client.written, m.bytes(m.connack({ version: 5 }), m.disconnect({ version: 5, code: 0x8e })));
     assert.ok(client.ended && upstream.ended);
+  });
+
+  test("a DISCONNECT behind CONNECT that cannot be read: the session ends as soon as the broker takes it, and nothing goes on behind that", () => {
+    const hello = m.connect({ version: 5, keepAliveSeconds: 0 });
+    for (const answers of [m.connack({ version: 5 }), m.bytes(m.auth(), m.connack({ version: 5 })), m.bytes(m.auth(), m.auth(), m.publish({ version: 5 }))]) {
+      const { session, client, dials, pass, errors } = startSession(undefined, "session");
+      client.handler.data(client, m.bytes(hello, m.hex("e0 03 00 00 00")));
+      const upstream = new Stub();
+      dials[0]?.opened(upstream);
+      upstream.handler.data(upstream, answers);
+      assert.equal(causeOf(session), "malformed_packet");
+      assert.ok(client.ended && upstream.ended);
+      assert.deepEqual([upstream.written, client.written.at(-2)], [hello, 0x81]);
+      pass(6_000);
+      assert.ok(client.wasReset && upstream.wasReset, "no longer than any end");
+      assert.deepEqual(errors, []);
+    }
   });
 
   test("without keep-alive the kernel probes both peers after a minute; with one it does not", () => {

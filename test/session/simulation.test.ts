@@ -15,10 +15,16 @@ function act(client: FakeClient, random: SeededRandom): void {
   else if (choice < 80) client.send(m.pingreq());
   else if (choice < 84) connection.peerReads(random.chance(0.5));
   else if (client.isHonest) return;
-  else if (choice < 88) { client.send(m.disconnect()); connection.peerEnd(); client.isHonest = false; }
+  else if (choice < 88) { client.send(goodbye(version, random)); connection.peerEnd(); client.isHonest = false; }
   else if (choice < 91) connection.peerEnd();
   else if (choice < 94) connection.peerReset();
   else if (choice < 97) connection.peerSend(random.pick([m.connect(), m.hex("36 00"), m.hex("c0 80 00"), m.bytes([0], random.bytes(20))]));
+}
+
+/** As short as it may be, or with an expiry and more. */
+function goodbye(version: 3 | 4 | 5, random: SeededRandom): Uint8Array {
+  if (version !== 5 || random.chance(0.3)) return m.disconnect();
+  return m.disconnect({ version, code: random.pick([0, 4]), properties: m.bytes(m.PROPERTY.user("k", "v".repeat(random.pick([0, 20, 9_000]))), m.PROPERTY.sessionExpirySeconds(0)) });
 }
 
 /** The bytes at a broker are the CONNECT and then a prefix of what one client legally sent; what the client saw came from that broker. */

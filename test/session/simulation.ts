@@ -146,6 +146,7 @@ export class Simulation {
     this.pool = new Pool({
       name: "default",
       balance: random.pick(["round_robin", "least_connections", "random", "client_id"]),
+      affinity: random.pick(["none", "session"]), // "session": a DISCONNECT of MQTT 5 is held until it is whole
       brokers: names.map((name) => ({ name, scheme: "mqtt", host: name, port: 1883, weight: random.integer(1, 3), username: undefined, password: undefined, passwordFile: undefined })),
       tls: { caFile: undefined, insecure: false },
     });
