@@ -71,16 +71,20 @@ export class SessionClearing {
     const { broker, connect } = clearing;
     const { dial, system } = this.#options;
     const talk = new MqttProbe({ version: connect.version, clientId: connect.clientId, connect: bytesFor(broker, connect) }, system.now());
-    const over = (how: string) => {
-      clearTimeout(timer);
-      this.#underWay.delete(clearing);
-      this.#tell(connect, broker, how);
-      this.#next();
+    let outcome: string | undefined;
+    const tell = (how: string) => {
+      if (outcome === undefined) this.#tell(connect, broker, (outcome = how));
     };
-    const probe = new Probe({ broker, talk, dial, now: () => system.now(), answered: (result) => over(inWords(result)) });
+    // Its place is free when its connection is gone: brokers that answer and do not close must not collect them.
+    const gone = () => {
+      clearTimeout(timer);
+      if (this.#underWay.delete(clearing)) this.#next();
+    };
+    const probe = new Probe({ broker, talk, dial, now: () => system.now(), answered: (result) => tell(inWords(result)), gone });
     const giveUp = (why: string) => {
+      tell(why);
       probe.giveUp();
-      over(why);
+      gone();
     };
     const timer = setTimeout(() => giveUp("is left: no answer in time"), TIMEOUT_MS);
     (timer as { unref?: () => void }).unref?.();

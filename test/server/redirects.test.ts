@@ -191,6 +191,32 @@ test("MQTT 3.1.1: a broker that names nobody has the last word, and is not asked
   }
 });
 
+test("MQTT 3.1.1: a broker that accepts the question and never closes does not keep its connection", async (t) => {
+  const cluster = await start(t, () => [
+    {
+      packet(connection, { type }) {
+        if (type === 1) connection.send(connection.version === 5 ? m.connack({ version: 5 }) : m.connack({ code: 3 }));
+      },
+      ended(connection) {
+        if (connection.version !== 5) connection.end();
+      },
+    },
+    {},
+  ]);
+  const client = await cluster.rig.open();
+  await client.send(m.connect({ clientId: "old" }));
+  await client.expect(m.connack({ code: 3 }));
+  await client.close(); // nobody is there any more when the connection has to end
+  const question = await cluster.rig.brokers[0]!.connection(1);
+  await question.untilEnded();
+  await until(() => {
+    question.send(m.pingresp()); // not every runtime sends a RST: who writes learns of it
+    return question.isClosed;
+  }, 8_000, "the question's connection to end");
+  assert.deepEqual(question.received.slice(-2), m.disconnect());
+  await cluster.rig.settled();
+});
+
 test("MQTT 3.1.1: who leaves while the broker is asked leaves nothing behind", async (t) => {
   let asked = 0;
   const cluster = await start(t, () => [

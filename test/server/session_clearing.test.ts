@@ -120,6 +120,40 @@ describe("clear_sessions", () => {
     await rig.settled();
   });
 
+  test("hostile: a broker that answers and never closes: the DISCONNECT reaches it, then its connection is taken away, 16 at a time", async (t) => {
+    const stubborn = new Set<BrokerConnection>();
+    const cameAt: number[] = [];
+    let closes = true;
+    const packet = (connection: BrokerConnection, one: m.RawPacket) => {
+      if (one.type === 1 && !closes) {
+        stubborn.add(connection);
+        cameAt.push(performance.now());
+      }
+      if (one.type === 1 || !stubborn.has(connection)) answer(connection, one);
+    };
+    const ended = (connection: BrokerConnection) => {
+      if (!stubborn.has(connection)) connection.end();
+    };
+    const rig = await start(t, [{ packet, ended }, {}]);
+    const ids = Array.from({ length: 40 }, (_, index) => `keeper-${index}`);
+    for (const clientId of ids) {
+      await visit(rig, { clientId, clean: false });
+      await visit(rig, { clientId: "filler" });
+    }
+    closes = false;
+    rig.proxy.setBroker("default", `127.0.0.1:${rig.brokers[0]?.port}`, { state: "drain" });
+    await Promise.all(ids.map((clientId) => visit(rig, { clientId, clean: true })));
+    await until(() => {
+      const open = [...stubborn].filter(({ isClosed }) => !isClosed);
+      for (const connection of open) connection.send(m.pingresp()); // not every runtime sends a RST: who writes learns of it
+      return stubborn.size === ids.length && open.length === 0;
+    }, 15_000, "every session to be cleared, and every connection to be gone");
+    const [first, seventeenth] = [cameAt[0] as number, cameAt[16] as number];
+    assert.ok(seventeenth - first > 1_900, `no place is free before the first connection was taken away, which takes 2 s: ${seventeenth - first} ms`);
+    for (const { received } of stubborn) assert.deepEqual(received.slice(-2), m.disconnect());
+    await rig.settled();
+  });
+
   test("hostile: 500 clients that come with a clean start at once are 16 connections more at a time", async (t) => {
     let open = 0;
     let most = 0;
