@@ -39,7 +39,8 @@ export class SessionClearing {
 
   /** `connect`: the client's, as its broker got it but for credentials of the broker's URL. */
   clear(connect: Connect, broker: Broker): void {
-    if (broker.state.admin === "maint") return this.#tell(connect, broker, "is left: nobody is to connect there");
+    const obstacle = this.#obstacleTo(broker);
+    if (obstacle !== undefined) return this.#tell(connect, broker, obstacle);
     const cleared = clearingConnect(connect);
     if (cleared === undefined) return this.#tell(connect, broker, "is left: its client came by an exchange of its own");
     if (this.#waiting.length === WAITING_MAX) return this.#tell(connect, broker, "is left: too many are being ended");
@@ -63,8 +64,16 @@ export class SessionClearing {
     while (this.#underWay.size < AT_ONCE_MAX) {
       const clearing = this.#waiting.shift();
       if (clearing === undefined) return;
-      this.#begin(clearing);
+      const obstacle = this.#obstacleTo(clearing.broker); // perhaps new: it may have waited for long
+      if (obstacle === undefined) this.#begin(clearing);
+      else this.#tell(clearing.connect, clearing.broker, obstacle);
     }
+  }
+
+  /** Why a broker is not dialed for this. What is known to be down would take a place and its time from others. */
+  #obstacleTo(broker: Broker): string | undefined {
+    if (broker.state.admin === "maint") return "is left: nobody is to connect there";
+    return broker.isDown(this.#options.system.now()) ? "is left: the broker is down" : undefined;
   }
 
   #begin(clearing: Clearing): void {

@@ -100,6 +100,40 @@ describe("clear_sessions", () => {
     await rig.settled(10_000);
   });
 
+  test("a broker that is known to be down is not dialed for it, nor are those that wait for their turn when it goes down", async (t) => {
+    let mood: "serves" | "refuses" | "hangs" = "serves";
+    const packet = (connection: BrokerConnection, one: m.RawPacket) => {
+      if (mood === "serves") answer(connection, one);
+      else if (mood === "refuses") connection.reset();
+    };
+    const rig = await start(t, [{ packet }, {}]);
+    const ids = Array.from({ length: 40 }, (_, index) => `keeper-${index}`);
+    for (const clientId of ids) {
+      await visit(rig, { clientId, clean: false });
+      await visit(rig, { clientId: "filler" });
+    }
+    const name = `127.0.0.1:${rig.brokers[0]?.port}`;
+    const isDown = () => rig.proxy.brokers.find(({ broker }) => broker === name)?.health === "down";
+    const dials = () => rig.brokers[0]!.connections.length;
+    const fails = async () => {
+      mood = "refuses";
+      for (let index = 0; !isDown(); index++) await visit(rig, { clientId: `finder-${index}` });
+    };
+    rig.proxy.setBroker("default", name, { state: "drain" });
+    mood = "hangs";
+    const before = dials();
+    await Promise.all(ids.slice(0, 30).map((clientId) => visit(rig, { clientId, clean: true })));
+    await until(() => dials() === before + 16, 5_000, "as many clearings as may be at once");
+    rig.proxy.setBroker("default", name, { state: "ready" });
+    await fails();
+    const known = dials();
+    for (const connection of rig.brokers[0]!.connections) if (!connection.isClosed) connection.reset(); // 16 places are free
+    for (const clientId of ids.slice(30)) await visit(rig, { clientId, clean: true });
+    await rig.canary();
+    await rig.settled();
+    assert.equal(dials(), known);
+  });
+
   test("the client comes back there while its session is being cleared: the clearing gives way", async (t) => {
     const clearings: BrokerConnection[] = [];
     let hangs = false;
