@@ -107,7 +107,9 @@ export class Chooser {
     const { version, cleanStart } = session.connect as Connect;
     const expiryMs = sessionExpiryMs({ version, cleanStart, expirySeconds: session.sessionExpirySeconds });
     const left = affinity.opened({ clientId: idAtBrokers(session), broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
-    return config.clearSessions && cleanStart ? left : undefined; // without a clean start the client may want what is there
+    if (left === undefined || !config.clearSessions || !cleanStart) return undefined; // without a clean start the client may want what is there
+    // Clearing throws out whoever holds the session: take-over has told that one already, and without take-over it is to stay.
+    return left.isHeld && !this.#takeOvers.has(session.pool) ? undefined : left.broker;
   }
 
   finished(session: Session, now: number): void {

@@ -63,6 +63,48 @@ describe("clear_sessions", () => {
     assert.equal(rig.contacts.length, 7, "six visits and one clearing");
   });
 
+  test("take_over = false: the session of a client that is there is left alone, and is cleared when that client has gone", async (t) => {
+    const byId = new Map<string, BrokerConnection>();
+    const packet = (connection: BrokerConnection, one: m.RawPacket) => {
+      if (one.type === 1) {
+        byId.get(connection.clientId)?.end(); // as within any broker, [MQTT-3.1.4-3]
+        byId.set(connection.clientId, connection);
+      }
+      answer(connection, one);
+    };
+    const rig = await startRig(t, { brokers: [{ packet }, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, balance: "first", take_over: false } } }) });
+    const name = `127.0.0.1:${rig.brokers[0]?.port}`;
+    const { client: holder } = await rig.session({ clientId: "twin", clean: false });
+    rig.proxy.setBroker("default", name, { state: "drain" });
+    await visit(rig, { clientId: "twin", clean: true });
+    await visit(rig, { clientId: "twin", clean: true }); // the first visit's clearing would have been dialed before this
+    await holder.send(m.pingreq());
+    await holder.expect(m.pingresp());
+    assert.deepEqual(on(rig, "twin").map(({ length }) => length), [1, 2]);
+
+    rig.proxy.setBroker("default", name, { state: "ready" });
+    await visit(rig, { clientId: "alone", clean: false });
+    rig.proxy.setBroker("default", name, { state: "drain" });
+    await until(() => rig.ends.some(({ clientId }) => clientId === "alone"), 5_000, "its session to end");
+    await visit(rig, { clientId: "alone", clean: true });
+    await (await rig.brokers[0]!.connection(2)).untilEnded();
+    assert.deepEqual(on(rig, "alone").map(({ length }) => length), [2, 1]);
+    await holder.close();
+    await rig.settled();
+  });
+
+  test("take_over: the older one hears 0x8E, and then its session is cleared", async (t) => {
+    const rig = await startRig(t, { brokers: [{}, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, balance: "first" } } }) });
+    const { client: older } = await rig.session({ version: 5, clientId: "twin", clean: false, properties: m.PROPERTY.sessionExpirySeconds(600) });
+    rig.proxy.setBroker("default", `127.0.0.1:${rig.brokers[0]?.port}`, { state: "drain" });
+    await visit(rig, { version: 5, clientId: "twin", clean: true });
+    await older.expect(m.disconnect({ version: 5, code: 0x8e }));
+    const clearing = await rig.brokers[0]!.connection(1);
+    await clearing.untilEnded();
+    assert.deepEqual(clearing.received.slice(-2), m.disconnect());
+    await rig.settled();
+  });
+
   test("where CONNECT is rewritten, the session is ended under the identity that the broker knows", async (t) => {
     const rig = await startRig(t, { brokers: [{}, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, connect: { client_id: "t-${client.id}", username: "proxy", password: "its own" } } } }) });
     await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
