@@ -57,13 +57,19 @@ export class Chooser {
     if (pool.config.waiting !== undefined && isFullButWell(choice.preferred, now)) return noRoom(choice.preferred.hasRoom ? "rate" : "full", choice.preferred);
     const order = pool.order(choice, now);
     if (order.length === 0) return noneLeft(pool, choice, now);
-    const direction = this.#directionOf?.(session);
-    if (direction !== undefined && pool.accepts(direction, choice, now)) {
+    const direction = this.#directionFor(session, choice, now);
+    if (direction !== undefined) {
       session.decidedBy = "redirect";
       return [direction, ...order.filter((broker) => broker !== direction)];
     }
     session.decidedBy = pool.reasonFor(order[0] as Broker, choice, now);
     return order;
+  }
+
+  /** Where another broker has sent the client, as long as that one is well: directions live for longer than it takes to go down. */
+  #directionFor(session: Session, choice: Choice, now: number): Broker | undefined {
+    const direction = this.#directionOf?.(session);
+    return direction !== undefined && !direction.isDown(now) && session.pool.accepts(direction, choice, now) ? direction : undefined;
   }
 
   /** Whether a broker of the session's pool takes it now. */

@@ -271,6 +271,33 @@ test("DISCONNECT with a reference: the client is told to come again, and comes t
   await cluster.rig.settled();
 });
 
+test("DISCONNECT that names a broker which is known to be down: the client is not sent there first", async (t) => {
+  let isBroken = false;
+  const cluster = await start(t, () => [{}, { packet: (connection, packet) => (isBroken ? connection.reset() : answer(connection, packet)) }]);
+  const { rig } = cluster;
+  const { client, broker } = await rig.session({ version: 5, clientId: "mover" });
+  isBroken = true;
+  rig.proxy.setBroker("default", cluster.place(0), { state: "drain" });
+  for (const clientId of ["finder-1", "finder-2"]) {
+    const finder = await rig.open();
+    await finder.send(m.connect({ version: 5, clientId }));
+    await finder.expectEnd();
+  }
+  rig.proxy.setBroker("default", cluster.place(0), { state: "ready" });
+  assert.equal(rig.proxy.brokers[1]?.health, "down");
+  const dials = rig.brokers[1]!.connections.length;
+  broker.send(goodbye(cluster.place(1)));
+  await client.expect(m.disconnect({ version: 5, code: 0x9c }));
+  broker.end();
+  await client.expectEnd();
+  const again = await rig.open();
+  await again.send(m.connect({ version: 5, clientId: "mover" }));
+  await again.expect(m.connack({ version: 5 }));
+  assert.deepEqual([rig.opens.at(-1)?.broker, rig.opens.at(-1)?.decidedBy], [cluster.place(0), "first"]);
+  assert.equal(rig.brokers[1]?.connections.length, dials);
+  await rig.settled();
+});
+
 test("DISCONNECT with a reference: wherever it is cut", async (t) => {
   const length = m.publish({ version: 5, payload: "before" }).length + goodbye("127.0.0.1:65535").length;
   for (let cut = 1; cut < length; cut += 1) {
