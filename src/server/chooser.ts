@@ -55,14 +55,10 @@ export class Chooser {
     const choice = this.#choiceOf(session, now);
     // What it has on its own broker it has on no other one: where there is a line, it waits for that.
     if (pool.config.waiting !== undefined && isFullButWell(choice.preferred, now)) return noRoom(choice.preferred.hasRoom ? "rate" : "full", choice.preferred);
-    const order = pool.order(choice, now);
-    if (order.length === 0) return noneLeft(pool, choice, now);
     const direction = this.#directionFor(session, choice, now);
-    if (direction !== undefined) {
-      session.decidedBy = "redirect";
-      return [direction, ...order.filter((broker) => broker !== direction)];
-    }
-    session.decidedBy = pool.reasonFor(order[0] as Broker, choice, now);
+    const order = pool.order(choice, now, direction);
+    if (order.length === 0) return noneLeft(pool, choice, now);
+    session.decidedBy = direction === undefined ? pool.reasonFor(order[0] as Broker, choice, now) : "redirect";
     return order;
   }
 
