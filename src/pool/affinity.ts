@@ -22,6 +22,13 @@ export interface Opened {
   readonly holder: object;
 }
 
+/** Where an older session of a client is. */
+export interface Left {
+  readonly broker: Broker;
+  /** Its connection is still there: whoever ends the session there ends that too. */
+  readonly isHeld: boolean;
+}
+
 interface Entry {
   readonly broker: Broker;
   expiryMs: number;
@@ -69,17 +76,17 @@ export class AffinityTable {
   }
 
   /**
-   * CONNACK with success. Answers the broker that still keeps an older session of this client and will not hear of it again, if there is one:
-   * a clean start there would clear it. Brokers that share their sessions must not be told: it would end the new one.
+   * CONNACK with success. Answers another broker that still keeps an older session of this client and will not hear of it again, if there is
+   * one: a clean start there would clear it. Brokers that share their sessions must not be told: it would end the new one.
    */
-  opened({ clientId, broker, cleanStart, expiryMs, holder }: Opened, now: number): Broker | undefined {
+  opened({ clientId, broker, cleanStart, expiryMs, holder }: Opened, now: number): Left | undefined {
     const before = this.#take(clientId, now);
     // Without a clean start and an expiry there is a session for as long as the connection: it can be taken over by the next one.
     if (clientId !== "" && (expiryMs > 0 || !cleanStart)) {
       this.#put(clientId, { broker, expiryMs: Math.min(expiryMs, this.#limits.expiryMaxMs), holder, expiresAt: Infinity });
       this.#makeRoom();
     }
-    return before?.broker === broker ? undefined : before?.broker;
+    return before === undefined || before.broker === broker ? undefined : { broker: before.broker, isHeld: before.holder !== undefined };
   }
 
   /** The client leaves with another expiry than it came with, and its broker was told. */

@@ -37,12 +37,13 @@ export class Pool {
 
   /**
    * The brokers that a client should try, best first: the broker that holds its session, then the balancer's order, backups behind it, and
-   * those that just failed last of all. When all are down all are tried. Empty when none may take it: `whyNone` says why.
+   * those that just failed last of all. When all are down all are tried. Empty when none may take it: `whyNone` says why. `direction`: one that
+   * accepts the client, and comes before all others.
    */
-  order(choice: Choice, now: number): readonly Broker[] {
+  order(choice: Choice, now: number, direction?: Broker): readonly Broker[] {
     if (this.brokers.length === 1) return this.#admits(this.brokers[0] as Broker, choice, now) ? this.brokers : NONE;
-    if (this.#isPlain && this.#areOrdinary(now)) return withFirst(choice.preferred, this.#balance(this.brokers, choice));
-    const order = this.#orderWithCare(choice, now);
+    if (this.#isPlain && this.#areOrdinary(now)) return withFirst(direction, withFirst(choice.preferred, this.#balance(this.brokers, choice)));
+    const order = withFirst(direction, this.#orderWithCare(choice, now));
     order[0]?.takeTrial(now);
     return order;
   }
@@ -154,7 +155,7 @@ export class Pool {
   }
 }
 
-/** The client's own broker in front, where it has one. */
-function withFirst(own: Broker | undefined, order: readonly Broker[]): readonly Broker[] {
-  return own === undefined || order[0] === own ? order : [own, ...order.filter((broker) => broker !== own)];
+/** One broker in front, where there is such a one. */
+function withFirst(first: Broker | undefined, order: readonly Broker[]): readonly Broker[] {
+  return first === undefined || order[0] === first ? order : [first, ...order.filter((broker) => broker !== first)];
 }

@@ -60,15 +60,17 @@ export class Chooser {
     const choice = this.#choiceOf(session, now);
     // What it has on its own broker it has on no other one: where there is a line, it waits for that.
     if (pool.config.waiting !== undefined && isFullButWell(choice.preferred, now)) return noRoom(choice.preferred.hasRoom ? "rate" : "full", choice.preferred);
-    const order = pool.order(choice, now);
+    const direction = this.#directionFor(session, choice, now);
+    const order = pool.order(choice, now, direction);
     if (order.length === 0) return noneLeft(pool, choice, now);
-    const direction = this.#directionOf?.(session);
-    if (direction !== undefined && pool.accepts(direction, choice, now)) {
-      session.decidedBy = "redirect";
-      return [direction, ...order.filter((broker) => broker !== direction)];
-    }
-    session.decidedBy = pool.reasonFor(order[0] as Broker, choice, now);
+    session.decidedBy = direction === undefined ? pool.reasonFor(order[0] as Broker, choice, now) : "redirect";
     return order;
+  }
+
+  /** Where another broker has sent the client, as long as that one is well: directions live for longer than it takes to go down. */
+  #directionFor(session: Session, choice: Choice, now: number): Broker | undefined {
+    const direction = this.#directionOf?.(session);
+    return direction !== undefined && !direction.isDown(now) && session.pool.accepts(direction, choice, now) ? direction : undefined;
   }
 
   /** Whether a broker of the session's pool takes it now. */
@@ -112,7 +114,9 @@ export class Chooser {
     const { version, cleanStart } = session.connect as Connect;
     const expiryMs = sessionExpiryMs({ version, cleanStart, expirySeconds: session.sessionExpirySeconds });
     const left = affinity.opened({ clientId: idAtBrokers(session), broker: session.chosen as Broker, cleanStart, expiryMs, holder: session }, now);
-    return config.clearSessions && cleanStart ? left : undefined; // without a clean start the client may want what is there
+    if (left === undefined || !config.clearSessions || !cleanStart) return undefined; // without a clean start the client may want what is there
+    // Clearing throws out whoever holds the session: take-over has told that one already, and without take-over it is to stay.
+    return left.isHeld && !this.#takeOvers.has(session.pool) ? undefined : left.broker;
   }
 
   finished(session: Session, now: number): void {

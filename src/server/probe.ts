@@ -3,6 +3,7 @@ import type { Broker } from "../pool/broker.ts";
 import type { ProbeResult } from "../pool/health.ts";
 import { MqttProbe, type ProbeStep } from "../pool/probe_mqtt.ts";
 import type { Connection, ConnectionHandler, Dial, DialHandler, NetworkError } from "../runtime/types.ts";
+import { partFrom } from "./farewell.ts";
 
 export interface ProbeOptions {
   readonly broker: Broker;
@@ -13,6 +14,8 @@ export interface ProbeOptions {
   readonly now: () => number;
   /** Called once, unless the probe is given up. */
   readonly answered: (result: ProbeResult) => void;
+  /** Called once, beside `answered`, when nothing is left of the connection; not when the probe is given up before its answer. */
+  readonly gone?: () => void;
 }
 
 /** One question to one broker whether it is well: a connection, and with `probe = "mqtt"` an answer to CONNECT. */
@@ -40,19 +43,31 @@ export class Probe implements DialHandler {
     if (this.#talk === undefined) {
       this.#answer({ ok: true, code: undefined, milliseconds: this.#milliseconds });
       connection.reset();
+      this.#options.gone?.();
     } else connection.write(this.#talk.first);
   }
 
   failed(error: NetworkError): void {
     this.#answer({ ok: false, why: error.message, milliseconds: this.#milliseconds });
+    this.#options.gone?.();
   }
 
   read(chunk: Uint8Array): void {
     if (!this.#isOver) this.#take(this.#talk?.push(chunk, this.#options.now()));
   }
 
-  gone(): void {
+  /** The broker's FIN. */
+  left(): void {
     if (!this.#isOver) this.#take(this.#talk?.closed(this.#options.now()));
+  }
+
+  /** The connection is lost; behind an answer it is no more the probe's. */
+  lost(): void {
+    if (this.#isOver) return;
+    const step = this.#talk?.closed(this.#options.now());
+    if (step === undefined || !("done" in step)) return;
+    this.#answer(step.done);
+    this.#options.gone?.();
   }
 
   /** It took too long, or nobody wants to know any more. */
@@ -70,7 +85,7 @@ export class Probe implements DialHandler {
     if (step === undefined) return;
     if (step.send !== undefined) this.#connection?.write(step.send);
     if (!("done" in step)) return;
-    this.#connection?.end();
+    partFrom(this.#connection as Connection, this.#options.gone);
     this.#answer(step.done);
   }
 
@@ -95,9 +110,6 @@ const probeOf = (connection: Connection) => connection.owner as Probe;
 const ASKING: ConnectionHandler = {
   data: (connection, chunk) => probeOf(connection).read(chunk),
   drain: () => {},
-  end: (connection) => {
-    probeOf(connection).gone();
-    connection.end();
-  },
-  close: (connection) => probeOf(connection).gone(),
+  end: (connection) => probeOf(connection).left(),
+  close: (connection) => probeOf(connection).lost(),
 };

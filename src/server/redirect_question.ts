@@ -2,6 +2,7 @@ import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte, readConnack } from "../mqtt/connack.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
 import type { Connection, ConnectionHandler, Dial, DialHandler } from "../runtime/types.ts";
+import { partFrom } from "./farewell.ts";
 
 /** How long a broker may take to say where it would send a client, in milliseconds: its refusal waits meanwhile. */
 const ANSWER_MS = 3_000;
@@ -81,7 +82,7 @@ export class RedirectQuestion implements DialHandler, Timed {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#options.wheel.clear(this);
-    if (connack?.code === ACCEPTED) this.#connection?.end();
+    if (connack?.code === ACCEPTED) partFrom(this.#connection as Connection);
     else this.#connection?.reset();
     this.#options.answered(connack);
   }

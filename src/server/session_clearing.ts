@@ -39,7 +39,8 @@ export class SessionClearing {
 
   /** `connect`: the client's, as its broker got it but for credentials of the broker's URL. */
   clear(connect: Connect, broker: Broker): void {
-    if (broker.state.admin === "maint") return this.#tell(connect, broker, "is left: nobody is to connect there");
+    const obstacle = this.#obstacleTo(broker);
+    if (obstacle !== undefined) return this.#tell(connect, broker, obstacle);
     const cleared = clearingConnect(connect);
     if (cleared === undefined) return this.#tell(connect, broker, "is left: its client came by an exchange of its own");
     if (this.#waiting.length === WAITING_MAX) return this.#tell(connect, broker, "is left: too many are being ended");
@@ -63,24 +64,36 @@ export class SessionClearing {
     while (this.#underWay.size < AT_ONCE_MAX) {
       const clearing = this.#waiting.shift();
       if (clearing === undefined) return;
-      this.#begin(clearing);
+      const obstacle = this.#obstacleTo(clearing.broker); // perhaps new: it may have waited for long
+      if (obstacle === undefined) this.#begin(clearing);
+      else this.#tell(clearing.connect, clearing.broker, obstacle);
     }
+  }
+
+  /** Why a broker is not dialed for this. What is known to be down would take a place and its time from others. */
+  #obstacleTo(broker: Broker): string | undefined {
+    if (broker.state.admin === "maint") return "is left: nobody is to connect there";
+    return broker.isDown(this.#options.system.now()) ? "is left: the broker is down" : undefined;
   }
 
   #begin(clearing: Clearing): void {
     const { broker, connect } = clearing;
     const { dial, system } = this.#options;
     const talk = new MqttProbe({ version: connect.version, clientId: connect.clientId, connect: bytesFor(broker, connect) }, system.now());
-    const over = (how: string) => {
-      clearTimeout(timer);
-      this.#underWay.delete(clearing);
-      this.#tell(connect, broker, how);
-      this.#next();
+    let outcome: string | undefined;
+    const tell = (how: string) => {
+      if (outcome === undefined) this.#tell(connect, broker, (outcome = how));
     };
-    const probe = new Probe({ broker, talk, dial, now: () => system.now(), answered: (result) => over(inWords(result)) });
+    // Its place is free when its connection is gone: brokers that answer and do not close must not collect them.
+    const gone = () => {
+      clearTimeout(timer);
+      if (this.#underWay.delete(clearing)) this.#next();
+    };
+    const probe = new Probe({ broker, talk, dial, now: () => system.now(), answered: (result) => tell(inWords(result)), gone });
     const giveUp = (why: string) => {
+      tell(why);
       probe.giveUp();
-      over(why);
+      gone();
     };
     const timer = setTimeout(() => giveUp("is left: no answer in time"), TIMEOUT_MS);
     (timer as { unref?: () => void }).unref?.();

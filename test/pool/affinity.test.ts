@@ -81,7 +81,7 @@ describe("AffinityTable", () => {
   test("a clean start elsewhere answers whom to clear, once; where the session was, nobody", () => {
     const affinity = table();
     affinity.opened(opened(), 0);
-    assert.equal(affinity.opened(opened({ broker: b, cleanStart: true, expiryMs: 0 }), 1), a);
+    assert.equal(affinity.opened(opened({ broker: b, cleanStart: true, expiryMs: 0 }), 1)?.broker, a);
     assert.equal(affinity.find("c", 1), undefined);
     assert.equal(affinity.opened(opened({ broker: b, cleanStart: true, expiryMs: 0 }), 2), undefined);
     affinity.opened(opened(), 3);
@@ -91,8 +91,18 @@ describe("AffinityTable", () => {
   test("a client that had to go elsewhere belongs there now, and the old broker keeps a stale session", () => {
     const affinity = table();
     affinity.opened(opened(), 0);
-    assert.equal(affinity.opened(opened({ broker: b }), 1), a);
+    assert.equal(affinity.opened(opened({ broker: b }), 1)?.broker, a);
     assert.equal(affinity.find("c", 1), b);
+  });
+
+  test("whether somebody still holds the older session is told with it", () => {
+    const affinity = table();
+    const [older, newer] = [{}, {}];
+    affinity.opened(opened({ holder: older }), 0);
+    assert.deepEqual(affinity.opened(opened({ broker: b, holder: newer }), 1), { broker: a, isHeld: true });
+    affinity.closed("c", older, 2);
+    affinity.closed("c", newer, 3);
+    assert.deepEqual(affinity.opened(opened({ cleanStart: true }), 4), { broker: b, isHeld: false });
   });
 
   test("the end of an older connection does not begin the expiry of the newer one", () => {

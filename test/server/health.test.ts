@@ -44,6 +44,20 @@ describe("health", () => {
     assert.deepEqual(await answers(byTcp as Rig), [undefined, undefined]);
   });
 
+  test("a broker that answers and never closes: the connections of a probe and of a check end long before the next probe", async (t) => {
+    const { behaviour } = moodyBroker();
+    const rig = await startRig(t, { brokers: [{ ...behaviour, ended: () => {} }], configure: (brokers) => ({ pools: { default: { brokers: [...brokers], health: { probe: "mqtt", interval: "1h" } } } }) });
+    const [{ error } = {}] = await rig.proxy.probe();
+    assert.equal(error, undefined);
+    const asked = [await rig.broker.connection(0), await rig.broker.connection(1)];
+    for (const connection of asked) await connection.untilEnded();
+    await until(() => {
+      for (const connection of asked) connection.send(m.pingresp()); // not every runtime sends a RST: who writes learns of it
+      return asked.every(({ isClosed }) => isClosed);
+    }, 8_000, "both connections to end");
+    for (const { received } of asked) assert.deepEqual(received.slice(-2), m.disconnect());
+  });
+
   test("sessions of a broker that went down are closed, MQTT 5 with DISCONNECT 0x8B; when it is back it is said", async (t) => {
     const { mood, behaviour } = moodyBroker();
     const rig = await startRig(t, { brokers: [behaviour, {}], configure: (brokers) => ({ pools: { default: { brokers: [...brokers], balance: "first", health: quick("mqtt"), evict_within: "100ms" } } }) });

@@ -191,6 +191,32 @@ test("MQTT 3.1.1: a broker that names nobody has the last word, and is not asked
   }
 });
 
+test("MQTT 3.1.1: a broker that accepts the question and never closes does not keep its connection", async (t) => {
+  const cluster = await start(t, () => [
+    {
+      packet(connection, { type }) {
+        if (type === 1) connection.send(connection.version === 5 ? m.connack({ version: 5 }) : m.connack({ code: 3 }));
+      },
+      ended(connection) {
+        if (connection.version !== 5) connection.end();
+      },
+    },
+    {},
+  ]);
+  const client = await cluster.rig.open();
+  await client.send(m.connect({ clientId: "old" }));
+  await client.expect(m.connack({ code: 3 }));
+  await client.close(); // nobody is there any more when the connection has to end
+  const question = await cluster.rig.brokers[0]!.connection(1);
+  await question.untilEnded();
+  await until(() => {
+    question.send(m.pingresp()); // not every runtime sends a RST: who writes learns of it
+    return question.isClosed;
+  }, 8_000, "the question's connection to end");
+  assert.deepEqual(question.received.slice(-2), m.disconnect());
+  await cluster.rig.settled();
+});
+
 test("MQTT 3.1.1: who leaves while the broker is asked leaves nothing behind", async (t) => {
   let asked = 0;
   const cluster = await start(t, () => [
@@ -243,6 +269,28 @@ test("DISCONNECT with a reference: the client is told to come again, and comes t
   await other.expect(m.connack({ version: 5 }));
   assert.deepEqual(cluster.rig.brokers.map(({ connections }) => connections.map(({ clientId }) => clientId)), [["mover", "another"], ["mover"]]);
   await cluster.rig.settled();
+});
+
+test("DISCONNECT that names a broker which is known to be down: the client is not sent there first", async (t) => {
+  const cluster = await start(t, () => [{}, {}]);
+  const { rig } = cluster;
+  const { client, broker } = await rig.session({ version: 5, clientId: "mover" });
+  await rig.brokers[1]!.close();
+  rig.proxy.setBroker("default", cluster.place(0), { state: "drain" });
+  const finder = await rig.open();
+  await finder.send(m.connect({ version: 5, clientId: "finder" }));
+  await finder.expectEnd();
+  rig.proxy.setBroker("default", cluster.place(0), { state: "ready" });
+  assert.equal(rig.proxy.brokers[1]?.health, "down");
+  broker.send(goodbye(cluster.place(1)));
+  await client.expect(m.disconnect({ version: 5, code: 0x9c }));
+  broker.end();
+  await client.expectEnd();
+  const again = await rig.open();
+  await again.send(m.connect({ version: 5, clientId: "mover" }));
+  await again.expect(m.connack({ version: 5 }));
+  assert.deepEqual([rig.opens.at(-1)?.broker, rig.opens.at(-1)?.decidedBy], [cluster.place(0), "first"]);
+  await rig.settled();
 });
 
 test("DISCONNECT with a reference: wherever it is cut", async (t) => {

@@ -63,6 +63,48 @@ describe("clear_sessions", () => {
     assert.equal(rig.contacts.length, 7, "six visits and one clearing");
   });
 
+  test("take_over = false: the session of a client that is there is left alone, and is cleared when that client has gone", async (t) => {
+    const byId = new Map<string, BrokerConnection>();
+    const packet = (connection: BrokerConnection, one: m.RawPacket) => {
+      if (one.type === 1) {
+        byId.get(connection.clientId)?.end(); // as within any broker, [MQTT-3.1.4-3]
+        byId.set(connection.clientId, connection);
+      }
+      answer(connection, one);
+    };
+    const rig = await startRig(t, { brokers: [{ packet }, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, balance: "first", take_over: false } } }) });
+    const name = `127.0.0.1:${rig.brokers[0]?.port}`;
+    const { client: holder } = await rig.session({ clientId: "twin", clean: false });
+    rig.proxy.setBroker("default", name, { state: "drain" });
+    await visit(rig, { clientId: "twin", clean: true });
+    await visit(rig, { clientId: "twin", clean: true }); // the first visit's clearing would have been dialed before this
+    await holder.send(m.pingreq());
+    await holder.expect(m.pingresp());
+    assert.deepEqual(on(rig, "twin").map(({ length }) => length), [1, 2]);
+
+    rig.proxy.setBroker("default", name, { state: "ready" });
+    await visit(rig, { clientId: "alone", clean: false });
+    rig.proxy.setBroker("default", name, { state: "drain" });
+    await until(() => rig.ends.some(({ clientId }) => clientId === "alone"), 5_000, "its session to end");
+    await visit(rig, { clientId: "alone", clean: true });
+    await (await rig.brokers[0]!.connection(2)).untilEnded();
+    assert.deepEqual(on(rig, "alone").map(({ length }) => length), [2, 1]);
+    await holder.close();
+    await rig.settled();
+  });
+
+  test("take_over: the older one hears 0x8E, and then its session is cleared", async (t) => {
+    const rig = await startRig(t, { brokers: [{}, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, balance: "first" } } }) });
+    const { client: older } = await rig.session({ version: 5, clientId: "twin", clean: false, properties: m.PROPERTY.sessionExpirySeconds(600) });
+    rig.proxy.setBroker("default", `127.0.0.1:${rig.brokers[0]?.port}`, { state: "drain" });
+    await visit(rig, { version: 5, clientId: "twin", clean: true });
+    await older.expect(m.disconnect({ version: 5, code: 0x8e }));
+    const clearing = await rig.brokers[0]!.connection(1);
+    await clearing.untilEnded();
+    assert.deepEqual(clearing.received.slice(-2), m.disconnect());
+    await rig.settled();
+  });
+
   test("where CONNECT is rewritten, the session is ended under the identity that the broker knows", async (t) => {
     const rig = await startRig(t, { brokers: [{}, {}], configure: (urls) => ({ pools: { default: { brokers: [...urls], ...POOL, connect: { client_id: "t-${client.id}", username: "proxy", password: "its own" } } } }) });
     await visit(rig, { clientId: "keeper", clean: false, username: "u", password: "p" });
@@ -100,6 +142,40 @@ describe("clear_sessions", () => {
     await rig.settled(10_000);
   });
 
+  test("a broker that is known to be down is not dialed for it, nor are those that wait for their turn when it goes down", async (t) => {
+    let mood: "serves" | "refuses" | "hangs" = "serves";
+    const packet = (connection: BrokerConnection, one: m.RawPacket) => {
+      if (mood === "serves") answer(connection, one);
+      else if (mood === "refuses") connection.reset();
+    };
+    const rig = await start(t, [{ packet }, {}]);
+    const ids = Array.from({ length: 40 }, (_, index) => `keeper-${index}`);
+    for (const clientId of ids) {
+      await visit(rig, { clientId, clean: false });
+      await visit(rig, { clientId: "filler" });
+    }
+    const name = `127.0.0.1:${rig.brokers[0]?.port}`;
+    const isDown = () => rig.proxy.brokers.find(({ broker }) => broker === name)?.health === "down";
+    const dials = () => rig.brokers[0]!.connections.length;
+    const fails = async () => {
+      mood = "refuses";
+      for (let index = 0; !isDown(); index++) await visit(rig, { clientId: `finder-${index}` });
+    };
+    rig.proxy.setBroker("default", name, { state: "drain" });
+    mood = "hangs";
+    const before = dials();
+    await Promise.all(ids.slice(0, 30).map((clientId) => visit(rig, { clientId, clean: true })));
+    await until(() => dials() === before + 16, 5_000, "as many clearings as may be at once");
+    rig.proxy.setBroker("default", name, { state: "ready" });
+    await fails();
+    const known = dials();
+    for (const connection of rig.brokers[0]!.connections) if (!connection.isClosed) connection.reset(); // 16 places are free
+    for (const clientId of ids.slice(30)) await visit(rig, { clientId, clean: true });
+    await rig.canary();
+    await rig.settled();
+    assert.equal(dials(), known);
+  });
+
   test("the client comes back there while its session is being cleared: the clearing gives way", async (t) => {
     const clearings: BrokerConnection[] = [];
     let hangs = false;
@@ -117,6 +193,40 @@ describe("clear_sessions", () => {
     await visit(rig, { clientId: "keeper", clean: false }); // nothing is remembered of a clean one without an expiry: the first broker's turn
     await clearings[0]?.untilEnded(2_000); // a clearing that is not given up waits for 5 s
     assert.equal(on(rig, "keeper")[0]?.length, 3);
+    await rig.settled();
+  });
+
+  test("hostile: a broker that answers and never closes: the DISCONNECT reaches it, then its connection is taken away, 16 at a time", async (t) => {
+    const stubborn = new Set<BrokerConnection>();
+    const cameAt: number[] = [];
+    let closes = true;
+    const packet = (connection: BrokerConnection, one: m.RawPacket) => {
+      if (one.type === 1 && !closes) {
+        stubborn.add(connection);
+        cameAt.push(performance.now());
+      }
+      if (one.type === 1 || !stubborn.has(connection)) answer(connection, one);
+    };
+    const ended = (connection: BrokerConnection) => {
+      if (!stubborn.has(connection)) connection.end();
+    };
+    const rig = await start(t, [{ packet, ended }, {}]);
+    const ids = Array.from({ length: 40 }, (_, index) => `keeper-${index}`);
+    for (const clientId of ids) {
+      await visit(rig, { clientId, clean: false });
+      await visit(rig, { clientId: "filler" });
+    }
+    closes = false;
+    rig.proxy.setBroker("default", `127.0.0.1:${rig.brokers[0]?.port}`, { state: "drain" });
+    await Promise.all(ids.map((clientId) => visit(rig, { clientId, clean: true })));
+    await until(() => {
+      const open = [...stubborn].filter(({ isClosed }) => !isClosed);
+      for (const connection of open) connection.send(m.pingresp()); // not every runtime sends a RST: who writes learns of it
+      return stubborn.size === ids.length && open.length === 0;
+    }, 15_000, "every session to be cleared, and every connection to be gone");
+    const [first, seventeenth] = [cameAt[0] as number, cameAt[16] as number];
+    assert.ok(seventeenth - first > 1_900, `no place is free before the first connection was taken away, which takes 2 s: ${seventeenth - first} ms`);
+    for (const { received } of stubborn) assert.deepEqual(received.slice(-2), m.disconnect());
     await rig.settled();
   });
 
