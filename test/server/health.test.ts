@@ -56,6 +56,24 @@ describe("health", () => {
     await until(() => eventsOf(rig, "broker.up").length === 1, 5_000, "the broker to be up again");
   });
 
+  test("sessions of a broker that clients found down first, and probes after them, are closed as well", async (t) => {
+    let isWell = true;
+    const packet = (connection: BrokerConnection, { type }: m.RawPacket) => {
+      if (type === 1) isWell ? connection.send(m.connack({ version: connection.version })) : connection.socket.destroy();
+    };
+    const health = { ...quick("mqtt"), fast_interval: "200ms", fall: 5 };
+    const rig = await startRig(t, {
+      brokers: [{ packet }, {}],
+      configure: (brokers) => ({ pools: { default: { brokers: [...brokers], balance: "first", health, evict_within: "100ms" } } }),
+    });
+    const { client } = await enter(rig, { version: 5, clientId: "there" });
+    isWell = false;
+    for (const clientId of ["one", "two"]) await enter(rig, { clientId });
+    assert.equal(eventsOf(rig, "broker.down").length, 1, "by what two clients met");
+    await client.expect(m.hex("e0 02 8b 00"));
+    await client.expectEnd();
+  });
+
   test("fail_over = all: everybody moves to the one that serves all, those that were elsewhere too", async (t) => {
     const { mood, behaviour } = moodyBroker();
     const rig = await startRig(t, {
