@@ -117,12 +117,13 @@ export interface PoolConfig {
   readonly slowStartMs?: number;
   /** Absent: "each". */
   readonly failOver?: "each" | "all";
+  /** With failOver "all": how long a better placed broker must have been good before everybody goes back; absent: they go back at once. */
   readonly returnAfterMs?: number;
   /** Absent: "none". */
   readonly affinity?: "none" | "session";
   /** Absent: the pool goes by what clients meet. */
   readonly health?: HealthConfig;
-  /** Over how long the sessions of a broker that went down are closed. */
+  /** Over how long the sessions of a broker that went down are closed; absent: at once. */
   readonly evictWithinMs?: number;
   /** With affinity: the session on the broker that a clean start left is ended. */
   readonly clearSessions?: boolean;

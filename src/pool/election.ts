@@ -7,7 +7,6 @@ import type { Broker } from "./broker.ts";
  */
 export class Election {
   #elected: Broker;
-  #since = -Infinity;
   readonly #ranked: readonly Broker[];
   readonly #returnAfterMs: number;
 
@@ -17,19 +16,10 @@ export class Election {
     this.#returnAfterMs = returnAfterMs;
   }
 
-  /** Since when the elected one is it, in monotonic milliseconds; -Infinity: from the beginning. */
-  get since(): number {
-    return this.#since;
-  }
-
   /** The broker of everybody from now on. While none is good it stays the one that it was. */
   elect(now: number): Broker {
-    const elected = this.#elected;
     const better = this.#ranked.find((broker) => broker.state.isGood && this.#mayTakeOver(broker, now));
-    if (better !== undefined && better !== elected) {
-      this.#elected = better;
-      this.#since = now;
-    }
+    if (better !== undefined) this.#elected = better;
     return this.#elected;
   }
 

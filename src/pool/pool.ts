@@ -6,7 +6,7 @@ import type { Balance, Choice } from "./balance/types.ts";
 import { Broker } from "./broker.ts";
 import { Election } from "./election.ts";
 import type { Reason } from "./reason.ts";
-import { AFFINITY_EXPIRY_MAX_MS, AFFINITY_MAX, type PoolOptions, RETURN_AFTER_MS } from "./settings.ts";
+import { AFFINITY_EXPIRY_MAX_MS, AFFINITY_MAX, type PoolOptions } from "./settings.ts";
 
 const NONE: readonly Broker[] = [];
 
@@ -31,7 +31,7 @@ export class Pool {
     this.affinity = affinity === "session" ? new AffinityTable({ entriesMax: affinityMax, expiryMaxMs: affinityExpiryMaxMs }) : undefined;
     this.#balance = BALANCES[config.balance];
     this.#loadMax = config.loadMax;
-    this.#election = config.failOver === "all" ? new Election(this.brokers, config.returnAfterMs ?? RETURN_AFTER_MS) : undefined;
+    this.#election = config.failOver === "all" ? new Election(this.brokers, config.returnAfterMs ?? 0) : undefined;
     this.#isPlain = this.#election === undefined && this.#loadMax === undefined && !this.brokers.some(({ isBackup }) => isBackup);
   }
 
@@ -95,11 +95,6 @@ export class Pool {
   /** `fail_over = "all"`: the broker of everybody. */
   elected(now: number): Broker | undefined {
     return this.#election?.elect(now);
-  }
-
-  /** `fail_over = "all"`: since when the elected one is it; sessions on any other have to go there within the window. */
-  get electedSince(): number | undefined {
-    return this.#election?.since;
   }
 
   #orderWithCare(choice: Choice, now: number): readonly Broker[] {

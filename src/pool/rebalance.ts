@@ -7,9 +7,6 @@ export interface RebalanceThresholds {
   readonly relative: number;
 }
 
-/** Small pools are not worth stirring up; large ones settle within a tenth. */
-export const REBALANCE_DEFAULTS: RebalanceThresholds = { absolute: 50, relative: 1.1 };
-
 export interface Move {
   readonly from: Broker;
   /** Sessions to close there, so that their clients come again and are balanced anew. */

@@ -16,7 +16,7 @@ export interface PoolSettings {
   readonly slowStartMs?: number | undefined;
   /** `each`: a client goes where there is room. `all`: one broker serves everybody, for brokers that know nothing of each other. */
   readonly failOver?: "each" | "all" | undefined;
-  /** `all`: how long a better placed broker must have been good before everybody goes back to it. */
+  /** `all`: how long a better placed broker must have been good before everybody goes back to it; left out: they do at once. */
   readonly returnAfterMs?: number | undefined;
   /** Failures that clients meet in a row before a broker counts as down. */
   readonly failuresMax?: number | undefined;
@@ -33,8 +33,6 @@ export type PoolOptions = Omit<PoolConfig, "brokers"> & PoolSettings & { readonl
 
 /** Slow start begins with this part of the weight: less, and a broker stays without the clients that prove it well. */
 export const WARM_LEAST = 0.1;
-
-export const RETURN_AFTER_MS = 60_000;
 
 /** One refused dial is enough where one client moves. Where everybody moves, one lost packet must not do it. */
 export const FAILURES_MAX = { each: 1, all: 3 } as const;

@@ -103,12 +103,12 @@ class Check {
   #mark(health: "up" | "checking" | "down", cause: string, now: number): void {
     const { broker } = this;
     const isNews = broker.probed(health, now, cause);
+    // Clients may have found it down before: that moves nobody who is there, the probes' word does.
+    if (health === "down") this.#options.wentDown(broker);
     if (!isNews) return;
     const fields = { pool: broker.pool.name, broker: broker.name };
-    const { log, wentDown } = this.#options;
-    if (health === "down") {
-      log.warn(EVENTS.brokerDown, `${broker.name} is down: ${cause}`, fields);
-      wentDown(broker);
-    } else if (health === "up") log.info(EVENTS.brokerUp, `${broker.name} is up: ${cause}`, fields);
+    const { log } = this.#options;
+    if (health === "down") log.warn(EVENTS.brokerDown, `${broker.name} is down: ${cause}`, fields);
+    else if (health === "up") log.info(EVENTS.brokerUp, `${broker.name} is up: ${cause}`, fields);
   }
 }

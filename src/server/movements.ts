@@ -1,3 +1,4 @@
+import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -17,6 +18,7 @@ export interface MovementsOptions {
   readonly sessions: ReadonlySet<Session>;
   readonly tunnels: () => Iterable<Tunnel>;
   readonly system: System;
+  readonly wheel: TimerWheel;
   readonly log: Log;
   readonly dial: (broker: Broker, handler: DialHandler) => Dial;
   readonly internalError: (thrown: unknown) => void;
@@ -48,7 +50,6 @@ export class Movements {
     const broker = findBroker(pools, pool, name);
     if (!changeBroker(broker, change, system.now(), log)) return;
     if (change.state === "maint") this.#takeOut(broker);
-    else this.#evictions?.putBack(broker);
   }
 
   async start(): Promise<void> {
@@ -89,18 +90,18 @@ export class Movements {
   }
 
   wentDown(broker: Broker): void {
-    this.#evictions?.wentDown(broker);
+    this.#evictions?.empty(broker);
   }
 
   #takeOut(broker: Broker): void {
     this.#loadEvictions().then((evictions) => {
-      if (broker.state.admin === "maint" && !this.#isClosed) evictions.takenOut(broker);
+      if (broker.state.admin === "maint" && !this.#isClosed) evictions.empty(broker);
     }, this.#options.internalError);
   }
 
   async #loadEvictions(): Promise<Evictions> {
     const { Evictions } = await import("./evictions.ts");
-    const { sessions, tunnels, system } = this.#options;
-    return (this.#evictions ??= new Evictions({ pools: this.#pools, guests: () => [...sessions, ...tunnels()], now: () => system.now() }));
+    const { sessions, tunnels, wheel } = this.#options;
+    return (this.#evictions ??= new Evictions({ pools: this.#pools, guests: () => [...sessions, ...tunnels()], wheel }));
   }
 }

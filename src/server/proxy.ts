@@ -91,7 +91,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#poolMaterials = new Map(material.pools);
     this.#tellsPeers = options.log.isOn("info") || options.onOpen !== undefined || options.onClose !== undefined;
     this.#movements = new Movements({
-      pools: this.#chooser.pools, sessions: this.#sessions, tunnels: () => this.#tunnels?.all ?? [], system: runtime.system, log: options.log,
+      pools: this.#chooser.pools, sessions: this.#sessions, tunnels: () => this.#tunnels?.all ?? [], system: runtime.system, wheel: this.wheel, log: options.log,
       dial: (broker, handler) => this.#dial(broker, undefined, handler),
       internalError: (thrown) => this.#reportError(thrown),
     });

@@ -197,6 +197,11 @@ export class RecordingBroker {
     return this.connections[index] as BrokerConnection;
   }
 
+  /** Takes no further connections; those that it has stay. */
+  deafen(): void {
+    this.#server.close();
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.connections) connection.socket.destroy();

@@ -15,7 +15,7 @@ const brokerConfig = (name: string, given: Given): BrokerConfig & BrokerSettings
 });
 
 /** A pool of these brokers, by name. */
-export function createPool(balance: Algorithm, brokers: Readonly<Record<string, Given>>, settings: PoolSettings = {}): Pool {
+export function createPool(balance: Algorithm, brokers: Readonly<Record<string, Given>>, settings: PoolSettings & Pick<PoolConfig, "evictWithinMs"> = {}): Pool {
   return new Pool({
     name: "p",
     balance: balance as PoolConfig["balance"],

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
+import { TimerWheel } from "../../src/lib/timer_wheel.ts";
 import type { Choice } from "../../src/pool/balance/types.ts";
 import type { Broker } from "../../src/pool/broker.ts";
 import type { AdminState } from "../../src/pool/broker_state.ts";
 import { HealthCheck, type HealthInput, type ProbeResult } from "../../src/pool/health.ts";
-import { dueWithin } from "../../src/pool/pacing.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import { FAILURES_MAX } from "../../src/pool/settings.ts";
 import { WaitingLine } from "../../src/pool/waiting_line.ts";
+import { Evictions, LOOK_EVERY_MS } from "../../src/server/evictions.ts";
+import type { Tunnel } from "../../src/session/tunnel.ts";
 import type { SeededRandom } from "../support/seed.ts";
 import { Oracle } from "./oracle.ts";
 import { createPool } from "./pools.ts";
@@ -19,23 +21,46 @@ export const TICK_MS = 250;
 /** How long a client waits for a CONNACK that does not come. */
 const PATIENCE_MS = 3_000;
 /** In which clients have to leave a broker that went down, or that does not serve any more. */
-export const WINDOW_MS = 10_000;
+const WINDOW_MS = 10_000;
+/** That it is time to go is seen with the next look. */
+const ELSEWHERE_MAX_MS = WINDOW_MS + LOOK_EVERY_MS;
 
-interface Client {
+/** What evictions see of it is a tunnel: no machine, and an end. */
+class Client implements Pick<Tunnel, "pool" | "chosen" | "isOpen" | "end"> {
   readonly id: string;
   readonly username: string;
   readonly address: string;
   /** How long its broker keeps its session; 0: it begins clean, and nothing is kept. */
   readonly expiryMs: number;
-  /** Where it is, the place in that broker's list, and the connection's identity. */
-  at: Broker | undefined;
-  place: number;
-  holder: object;
+  readonly pool: Pool;
+  /** Where it is, the place in that broker's list, since when, and the connection's identity. */
+  chosen: Broker | undefined = undefined;
+  place = 0;
+  since = 0;
+  holder = {};
   /** An older connection that the proxy has not yet seen end: the network was gone, and the client comes again before. */
-  lateEnd: object | undefined;
+  lateEnd: object | undefined = undefined;
   /** Which broker holds its session, and until when once it left: the truth that affinity must not miss. */
-  owner: Broker | undefined;
-  ownedUntil: number;
+  owner: Broker | undefined = undefined;
+  ownedUntil = 0;
+  readonly #lost: (client: Client) => void;
+
+  constructor(index: number, pool: Pool, lost: (client: Client) => void) {
+    this.id = `client-${index}`;
+    this.username = `user-${index}`;
+    this.address = `10.0.${index >> 8}.${index & 255}`;
+    this.expiryMs = pool.affinity !== undefined && index % 2 === 0 ? 10_000 * (1 + (index % 7)) : 0;
+    this.pool = pool;
+    this.#lost = lost;
+  }
+
+  get isOpen(): boolean {
+    return this.chosen !== undefined;
+  }
+
+  end(): void {
+    this.#lost(this);
+  }
 }
 
 /** One walk through an order. */
@@ -48,12 +73,6 @@ interface Walk {
   index: number;
 }
 
-interface Leaving {
-  readonly since: number;
-  readonly total: number;
-  done: number;
-}
-
 /** Thousands of clients, the brokers of one pool and everything in between that decides, in virtual time. */
 export class Simulation {
   now = 0;
@@ -64,20 +83,20 @@ export class Simulation {
   readonly line: WaitingLine<Client>;
   /** Orders that were asked for. */
   orders = 0;
-  readonly #scenario: Scenario;
   readonly #random: SeededRandom;
+  readonly #wheel = new TimerWheel(0);
+  readonly #evictions: Evictions;
+  /** `fail_over = "all"`: who serves everybody, and since when. */
+  #elected: { readonly broker: Broker; readonly since: number } | undefined = undefined;
   readonly #checks = new Map<Broker, HealthCheck>();
   readonly #at = new Map<Broker, Client[]>();
   /** Who does what at which tick. */
   readonly #arrivals: (Client[] | undefined)[] = [];
   readonly #answers: (Walk[] | undefined)[] = [];
-  /** Brokers whose clients have to leave. */
-  readonly #leaving = new Map<Broker, Leaving>();
 
   constructor(random: SeededRandom, scenario: Scenario) {
     this.#random = random;
-    this.#scenario = scenario;
-    this.pool = createPool(scenario.balance, scenario.brokers, scenario.settings);
+    this.pool = createPool(scenario.balance, scenario.brokers, { ...scenario.settings, evictWithinMs: WINDOW_MS });
     this.oracle = new Oracle(this.pool, { failuresMax: FAILURES_MAX[scenario.settings.failOver ?? "each"], returnAfterMs: scenario.settings.returnAfterMs ?? 0 });
     this.line = new WaitingLine({ waitersMax: 500, waitMs: 5_000 });
     for (const broker of this.pool.brokers) {
@@ -86,15 +105,8 @@ export class Simulation {
       this.oracle.of(broker).sessionsMax = broker.config.name in scenario.caps ? (scenario.caps[broker.name] as number) : Infinity;
       if (scenario.hasProbes) this.#checks.set(broker, new HealthCheck(scenario.health, random.next, 0));
     }
-    this.clients = Array.from({ length: scenario.clients }, (_, index) => this.#createClient(index));
-  }
-
-  #createClient(index: number): Client {
-    const keeps = this.#scenario.settings.affinity === "session" && index % 2 === 0;
-    return {
-      id: `client-${index}`, username: `user-${index}`, address: `10.0.${index >> 8}.${index & 255}`, expiryMs: keeps ? 10_000 * (1 + (index % 7)) : 0,
-      at: undefined, place: 0, holder: {}, lateEnd: undefined, owner: undefined, ownedUntil: 0,
-    };
+    this.clients = Array.from({ length: scenario.clients }, (_, index) => new Client(index, this.pool, (client) => this.#lost(client)));
+    this.#evictions = new Evictions({ pools: [this.pool], guests: () => this.clients as unknown as Tunnel[], wheel: this.#wheel });
   }
 
   sessionsOf(broker: Broker): number {
@@ -121,12 +133,12 @@ export class Simulation {
     broker.setAdmin(to, this.now, "the operator wants it");
     this.oracle.setAdmin(broker, to, this.now);
     this.#letIn(broker);
-    if (to === "maint") this.#beginLeaving(broker);
+    if (to === "maint") this.#evictions.empty(broker);
   }
 
   /** A client goes, and comes back a little later. */
   leave(client: Client, backInMs: number): void {
-    if (client.at === undefined) return;
+    if (client.chosen === undefined) return;
     if (client.expiryMs > 0 && this.#random.chance(0.3)) this.#disconnect(client, this.#random.pick([0, 1_000, 3 * client.expiryMs]));
     else this.#close(client);
     this.arrive(client, backInMs);
@@ -140,7 +152,8 @@ export class Simulation {
       for (const walk of this.#take(this.#answers, tick)) this.#answered(walk);
       for (const client of this.line.expire(this.now)) this.#comeAgain(client);
       for (const client of this.#take(this.#arrivals, tick)) this.#connect(client);
-      this.#tickLeaving();
+      this.#wheel.advance(this.now);
+      this.#checkSides();
     }
   }
 
@@ -164,7 +177,7 @@ export class Simulation {
   }
 
   #connect(client: Client): void {
-    if (client.at !== undefined) return;
+    if (client.chosen !== undefined) return;
     const choice = this.choiceOf(client);
     this.#checkAffinity(client, choice);
     const order = this.pool.order(choice, this.now);
@@ -222,7 +235,7 @@ export class Simulation {
     this.#letIn(broker);
   }
 
-  /** CONNACK with success. Where one broker serves everybody, a client that comes too late to another is sent away again. */
+  /** CONNACK with success. Who comes too late to a broker is found like those who were there before. */
   #open({ client, suspects }: Walk, broker: Broker): void {
     for (const suspect of suspects) {
       const before = suspect.failures;
@@ -231,20 +244,17 @@ export class Simulation {
     }
     broker.succeeded(this.now);
     this.oracle.succeeded(broker, this.now);
-    const elected = this.pool.elected(this.now);
-    if ((elected !== undefined && elected !== broker) || this.oracle.of(broker).admin === "maint") {
-      this.#notTaken(broker);
-      return this.#comeAgain(client);
-    }
     const list = this.#clientsAt(broker);
-    client.at = broker;
+    client.chosen = broker;
     client.place = list.push(client) - 1;
+    client.since = this.now;
     client.holder = {};
     client.owner = client.expiryMs > 0 ? broker : undefined;
     client.ownedUntil = Infinity;
     this.pool.affinity?.opened({ clientId: client.id, broker, cleanStart: client.expiryMs === 0, expiryMs: client.expiryMs, holder: client.holder }, this.now);
     if (client.lateEnd !== undefined) this.pool.affinity?.closed(client.id, client.lateEnd, this.now);
     client.lateEnd = undefined;
+    if (this.oracle.of(broker).admin === "maint") this.#evictions.empty(broker);
   }
 
   /** It says itself how long its session shall be kept: MQTT 5 section 3.14.2.2.2. */
@@ -267,14 +277,14 @@ export class Simulation {
 
   /** Who waited may have the room. */
   #vacate(client: Client): void {
-    const broker = client.at as Broker;
+    const broker = client.chosen as Broker;
     const list = this.#clientsAt(broker);
     const last = list.pop() as Client;
     if (last !== client) {
       list[client.place] = last;
       last.place = client.place;
     }
-    client.at = undefined;
+    client.chosen = undefined;
     this.#notTaken(broker);
   }
 
@@ -300,7 +310,7 @@ export class Simulation {
       if (output.do !== "mark") continue;
       broker.probed(output.health, this.now, output.cause);
       this.oracle.probed(broker, output.health, this.now);
-      if (output.health === "down") this.#beginLeaving(broker);
+      if (output.health === "down") this.#evictions.empty(broker);
       if (output.health === "up") this.#letIn(broker);
     }
   }
@@ -312,31 +322,18 @@ export class Simulation {
     this.#feed(broker, { type: "answered", probe, result });
   }
 
-  /** One that falls again while it is being checked does not begin the window anew. */
-  #beginLeaving(broker: Broker): void {
-    if (!this.#leaving.has(broker)) this.#leaving.set(broker, { since: this.now, total: this.sessionsOf(broker), done: 0 });
-  }
-
-  #tickLeaving(): void {
+  /** Everybody is with the elected one, or on the way there: since that became it, or is good again, or the client came. */
+  #checkSides(): void {
     const elected = this.pool.elected(this.now);
-    if (elected !== undefined) this.#checkSides(elected);
-    for (const [broker, leaving] of this.#leaving) {
-      const due = dueWithin({ ...leaving, windowMs: WINDOW_MS }, this.now);
-      leaving.done += due;
-      const list = this.#clientsAt(broker);
-      for (let count = 0; count < due && list.length > 0; count++) this.#lost(this.#random.pick(list));
-      if (leaving.done === leaving.total) this.#leaving.delete(broker);
-    }
-  }
-
-  /** Everybody is with the elected one, or on the way there since less than the window. */
-  #checkSides(elected: Broker): void {
-    const since = this.pool.electedSince as number;
+    if (elected === undefined) return;
+    if (this.#elected?.broker !== elected) this.#elected = { broker: elected, since: this.now };
+    if (!this.oracle.isGood(elected)) return;
+    const mustMoveSince = Math.max(this.#elected.since, this.oracle.of(elected).goodSince);
     for (const broker of this.pool.brokers) {
-      if (broker === elected) this.#leaving.delete(broker);
-      else if (this.sessionsOf(broker) > 0) {
-        assert.ok(this.now - since <= WINDOW_MS + TICK_MS, `${this.sessionsOf(broker)} clients are on ${broker.name}, ${elected.name} serves everybody for ${this.now - since} ms`);
-        if (!this.#leaving.has(broker)) this.#leaving.set(broker, { since, total: this.sessionsOf(broker), done: 0 });
+      if (broker === elected) continue;
+      for (const { id, since } of this.#clientsAt(broker)) {
+        const tooLong: number = this.now - Math.max(since, mustMoveSince);
+        if (tooLong > ELSEWHERE_MAX_MS) assert.fail(`${id} is on ${broker.name} for ${tooLong} ms, and ${elected.name} serves everybody`);
       }
     }
   }

@@ -70,6 +70,20 @@ describe("health", () => {
     await until(() => eventsOf(rig, "broker.up").length === 1, 5_000, "the broker to be up again");
   });
 
+  test("sessions of a broker that clients found down first, and probes after them, are closed as well", async (t) => {
+    const health = { ...quick("mqtt"), fast_interval: "200ms", fall: 5 };
+    const rig = await startRig(t, {
+      brokers: [{}, {}],
+      configure: (brokers) => ({ pools: { default: { brokers: [...brokers], balance: "first", health, evict_within: "100ms" } } }),
+    });
+    const { client } = await enter(rig, { version: 5, clientId: "there" });
+    rig.broker.deafen();
+    await enter(rig, { clientId: "one" });
+    assert.equal(eventsOf(rig, "broker.down").length, 1, "by what a client met");
+    await client.expect(m.hex("e0 02 8b 00"));
+    await client.expectEnd();
+  });
+
   test("fail_over = all: everybody moves to the one that serves all, those that were elsewhere too", async (t) => {
     const { mood, behaviour } = moodyBroker();
     const rig = await startRig(t, {

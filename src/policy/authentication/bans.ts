@@ -81,14 +81,4 @@ export class Bans {
     this.#banned.set(network, now + banMs);
     return news ? network : undefined;
   }
-
-  /** Ends a ban by hand; false: there is none. */
-  lift(network: string): boolean {
-    return this.#banned.delete(network);
-  }
-
-  /** The networks that are banned for their failures, and until when. */
-  *banned(now: number): Generator<{ readonly network: string; readonly until: number }> {
-    for (const [network, until] of this.#banned.entries()) if (now < until) yield { network, until };
-  }
 }

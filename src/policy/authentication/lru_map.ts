@@ -31,9 +31,4 @@ export class LruMap<Key, Value> {
   delete(key: Key): boolean {
     return this.#entries.delete(key);
   }
-
-  /** Without counting as a use. */
-  entries(): IterableIterator<[Key, Value]> {
-    return this.#entries.entries();
-  }
 }

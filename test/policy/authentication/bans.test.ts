@@ -43,10 +43,8 @@ describe("Bans by failure", () => {
     assert.equal(bans.failed(address, 5_000), address);
     assert.deepEqual(bans.judgeAddress(address, 5_000), { kind: "refused", code: "banned", detail: "198.51.100.7 is banned for 300 s: too many failures" });
     assert.equal(bans.judgeAddress("198.51.100.8", 5_000), undefined);
-    assert.deepEqual([...bans.banned(5_000)], [{ network: address, until: 305_000 }]);
     assert.equal(bans.judgeAddress(address, 304_999)?.code, "banned");
     assert.equal(bans.judgeAddress(address, 305_000), undefined);
-    assert.deepEqual([...bans.banned(305_000)], []);
     assert.equal(bans.failed(address, 305_000), undefined, "it begins anew");
   });
 
@@ -74,14 +72,12 @@ describe("Bans by failure", () => {
     }
   });
 
-  test("a ban is news once, is prolonged by what was under way, and can be lifted", () => {
+  test("a ban is news once, and is prolonged by what was under way", () => {
     const bans = bansOf({}, { ...AUTOMATIC, failuresMax: 1 });
     assert.equal(bans.failed("192.0.2.1", 0), "192.0.2.1");
     assert.equal(bans.failed("192.0.2.1", 10), undefined);
     assert.equal(bans.judgeAddress("192.0.2.1", 300_005)?.code, "banned");
-    assert.equal(bans.lift("192.0.2.1"), true);
-    assert.equal(bans.lift("192.0.2.1"), false);
-    assert.equal(bans.judgeAddress("192.0.2.1", 10), undefined);
+    assert.equal(bans.judgeAddress("192.0.2.1", 300_010), undefined);
   });
 
   test("without numbers nothing is counted", () => {
@@ -101,7 +97,6 @@ describe("Bans by failure", () => {
       }
       assert.ok(performance.now() - started < 20_000, "no search through the table");
       assert.equal(bans.judgeAddress("203.0.113.1", 2_000)?.code, "banned");
-      assert.equal([...bans.banned(2_000)].length, 1);
     }));
 
   test("R14: of too many bans the one that nobody asked for goes first", () => {
@@ -112,6 +107,7 @@ describe("Bans by failure", () => {
     for (let index = 10_000; index < 10_100; index++) bans.failed(addressAt(index), 0);
     assert.equal(bans.judgeAddress(addressAt(0), 0)?.code, "banned");
     assert.equal(bans.judgeAddress(addressAt(1), 0), undefined);
-    assert.equal([...bans.banned(0)].length, 10_000);
+    const banned = Array.from({ length: 10_100 }, (_, index) => bans.judgeAddress(addressAt(index), 0)).filter((refused) => refused !== undefined);
+    assert.equal(banned.length, 10_000);
   });
 });
