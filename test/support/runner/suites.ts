@@ -17,7 +17,8 @@ export interface Suite {
 
 /** Folders whose tests look at the source or drive the built artefacts; on which runtime they themselves run says nothing. */
 const ONCE: ReadonlySet<string> = new Set(["e2e", "structure"]);
-const ALONE: ReadonlySet<string> = new Set(["e2e", "abuse"]);
+/** Files that measure, or that fill the machine: beside them nothing would be what it is. */
+const ALONE: ReadonlySet<string> = new Set(["abuse/arrivals", "abuse/broker_deaths", "abuse/resources", "e2e/certificate_swaps", "e2e/resources"]);
 /** Folders in which each file is a suite, with a limit of its own: together they take minutes. */
 const BY_FILE: ReadonlySet<string> = new Set(["e2e"]);
 /** Folders whose tests drive what the build made, on every runtime. */
@@ -40,18 +41,29 @@ export function planSuites(files: readonly string[], runtimes: readonly RuntimeN
   const suites: Suite[] = [];
   for (const [folder, members] of folders) {
     for (const runtime of ONCE.has(folder) ? (["node"] as const) : runtimes) {
-      const parts = BY_FILE.has(folder) ? members.map((file) => [file]) : [members];
-      for (const part of parts) suites.push({ runtime, name: nameOf(folder, part), folder, files: part, alone: ALONE.has(folder) });
+      for (const part of partsOf(folder, members)) suites.push({ runtime, name: nameOf(folder, part), folder, files: part, alone: ALONE.has(nameOfFile(part[0])) });
     }
   }
   return suites;
 }
 
-function nameOf(folder: string, [first = ""]: readonly string[]): string {
-  return BY_FILE.has(folder) ? first.replace(/^test\/|\.test\.ts$/g, "") : folder;
+/** The files that run together, and those that run by themselves. */
+function partsOf(folder: string, files: readonly string[]): readonly (readonly string[])[] {
+  if (BY_FILE.has(folder)) return files.map((file) => [file]);
+  const [single, shared] = [files.filter((file) => ALONE.has(nameOfFile(file))), files.filter((file) => !ALONE.has(nameOfFile(file)))];
+  return [...(shared.length > 0 ? [shared] : []), ...single.map((file) => [file])];
+}
+
+function nameOf(folder: string, files: readonly string[]): string {
+  const name = nameOfFile(files[0]);
+  return BY_FILE.has(folder) || ALONE.has(name) ? name : folder;
+}
+
+function nameOfFile(file = ""): string {
+  return file.replace(/^test\/|\.test\.ts$/g, "");
 }
 
 /** Whether the built artefacts must be there first. */
 export function wantsBuild(suites: readonly Suite[]): boolean {
-  return suites.some((suite) => ONCE.has(suite.folder) || BUILT.has(suite.folder) || suite.alone);
+  return suites.some((suite) => ONCE.has(suite.folder) || BUILT.has(suite.folder) || suite.folder === "abuse");
 }
