@@ -59,8 +59,8 @@ async function compile(outfile: string, { target, profile }: CompileOptions = {}
       autoloadBunfig: false,
       autoloadTsconfig: false,
       autoloadPackageJson: false,
-      // code that runs a few times is not worth compiling: a quiet proxy keeps 2.5 MB, a busy one compiles a moment later
-      jitPolicy: 16,
+      // code that runs a few thousand times is not worth compiling: a quiet proxy keeps 5 MB, a busy one compiles a moment later
+      jitPolicy: 128,
       bytecodeOrder: profile ?? false,
     },
   });

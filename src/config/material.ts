@@ -88,7 +88,7 @@ function placeOfCertificate(certificates: readonly CertificateConfig[], index: n
 }
 
 async function readCertificate(reading: Reading, config: CertificateConfig, path: KeyPath): Promise<CertificateMaterial | undefined> {
-  const pair = await readPair(reading, config, path);
+  const pair = await readPair(reading, config, path, true);
   const ca = await readAuthorities(reading, config.caFile, [...path, "ca"]);
   const crl = await readRevocations(reading, config.crlFile, [...path, "crl"]);
   if (!pair || (ca === undefined) !== (config.caFile === undefined) || (crl === undefined) !== (config.crlFile === undefined)) return undefined;
@@ -103,23 +103,32 @@ interface PairFiles {
 /** Behind a certificate, as where both are in one file, Deno does not find it. */
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^]*?-----END (?:[A-Z]+ )?PRIVATE KEY-----\r?\n?/;
 
-async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath): Promise<{ cert: string; key: string } | undefined> {
+/** `isOpened`: the TLS library has its say when the listener is opened, and again before a changed pair is used. */
+async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath, isOpened = false): Promise<{ cert: string; key: string } | undefined> {
   const cert = await readText(reading, certFile, [...path, "cert"]);
   const keyText = await readText(reading, keyFile, [...path, "key"]);
   if (cert === undefined || keyText === undefined) return undefined;
   const key = PRIVATE_KEY.exec(keyText)?.[0] ?? keyText;
-  // Late: only who has certificates pays for what reads them.
-  const { keyProblem } = await import("../transport/certificates/pair.ts");
+  if (isOpened && (await isPlainlyPair(reading, certFile, cert, key))) return { cert, key };
   const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"]))?.[0];
-  const problem = keyProblem(key, leaf);
+  const { keyProblem } = await import("../transport/certificates/pair.ts");
+  const problem = keyProblem(key, leaf?.raw);
   if (problem?.kind === "mismatch") refuse(reading, [...path, "key"], `the key "${keyFile}" does not fit the certificate "${certFile}"`, problem.suggestion);
   else if (problem) {
     const encrypted = /ENCRYPTED/.test(key);
     refuse(reading, [...path, "key"], `cannot use "${keyFile}" as a private key: ${encrypted ? "it is encrypted" : "expected PEM text"}`,
       encrypted ? `decrypt it: openssl pkey -in ${keyFile} -out key.pem` : undefined);
   }
-  if (!leaf || problem) return undefined;
-  return { cert, key };
+  return leaf && !problem ? { cert, key } : undefined;
+}
+
+/** Whether it can be seen without `node:crypto`, which costs 2 MB on Bun, that the key is the certificate's. */
+async function isPlainlyPair(reading: Reading, certFile: string, cert: string, key: string): Promise<boolean> {
+  const [{ readAllFields }, { namesPublicKey }] = await Promise.all([import("../transport/certificates/fields.ts"), import("../transport/certificates/key_fit.ts")]);
+  const chain = readAllFields(cert) ?? [];
+  if (!chain[0] || !namesPublicKey(key, chain[0].publicKey)) return false;
+  for (const certificate of chain) warnAboutDates(reading, certFile, certificate);
+  return true;
 }
 
 async function readPoolTls(reading: Reading, { name, tls }: PoolConfig): Promise<PoolMaterial> {
@@ -170,13 +179,18 @@ async function readPassword(reading: Reading, file: string | undefined, path: Ke
   return password;
 }
 
-/** Every certificate of a PEM file; undefined, and a problem, when one cannot be read or there is none. */
+/** Every certificate of a PEM file, as the TLS libraries read them; undefined, and a problem, when one cannot be read or there is none. */
 async function parseCertificates(reading: Reading, file: string, text: string, path: KeyPath) {
-  const { readAllFields } = await import("../transport/certificates/fields.ts");
-  const certificates = readAllFields(text);
-  if (certificates?.[0]) {
-    for (const certificate of certificates) warnAboutDates(reading, file, certificate);
-    return certificates;
+  const { X509Certificate } = await import("node:crypto");
+  const blocks = text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [^-]*-----/g) ?? [];
+  try {
+    const certificates = blocks.map((block) => new X509Certificate(block));
+    if (certificates.length > 0) {
+      for (const { validFrom, validTo } of certificates) warnAboutDates(reading, file, { notBefore: Date.parse(validFrom), notAfter: Date.parse(validTo) });
+      return certificates;
+    }
+  } catch {
+    // Said below, in the same words as for a file without any.
   }
   refuse(reading, path, `cannot use "${file}" as a certificate: expected PEM text${/PRIVATE KEY/.test(text) ? ", found a private key" : ""}`);
   return undefined;

@@ -90,12 +90,15 @@ function refuseLoops(listeners: readonly ListenerConfig[], pools: readonly PoolC
 function leadsTo({ host, port, unixPath }: BrokerConfig, listener: ListenerConfig): boolean {
   if (unixPath !== undefined || listener.unixPath !== undefined || listener.systemdName !== undefined) return unixPath !== undefined && unixPath === listener.unixPath;
   if (port !== listener.port) return false;
-  const takesAll = listener.host === undefined || listener.host === "0.0.0.0" || listener.host === "::";
-  return host === listener.host || (LOOPBACK.test(host) && (takesAll || LOOPBACK.test(listener.host as string)));
+  return host === listener.host || (LOOPBACK.get(host)?.includes(listener.host ?? "") ?? false);
 }
 
-/** Another address of 127.0.0.0/8 may be another program's: these are mostly meant. */
-const LOOPBACK = /^(localhost|127\.0\.0\.1|::1)$/;
+/** The listeners that take what is meant for this machine: another program may have the same port of the other family. Empty: every address. */
+const LOOPBACK: ReadonlyMap<string, readonly string[]> = new Map([
+  ["127.0.0.1", ["", "0.0.0.0", "::", "localhost"]],
+  ["::1", ["", "::", "localhost"]],
+  ["localhost", ["", "0.0.0.0", "::", "127.0.0.1", "::1"]],
+]);
 
 /** Listeners of one address or one name. Port 0 asks for any free port: two of them are two. */
 function refuseTwins(listeners: readonly ListenerConfig[], entries: readonly ParsedListener[], refuse: Refuse): void {

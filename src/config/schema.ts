@@ -178,7 +178,7 @@ const route = v.strictObject({
   client_id: globs("Client id", "The client identifier, such as sensor-*"),
   username: globs("User name", "The user name in CONNECT"),
   address: v.optional(texts("Address", "Networks of clients, such as 10.0.0.0/8")),
-  version: v.optional(v.pipe(v.union([version, v.pipe(v.array(version), v.minLength(1))], "3.1, 3.1.1 or 5 in quotes, or a list of such"), v.title("Version"), v.description("Versions of MQTT"), v.transform((value) => (typeof value === "string" ? [value] : value)))),
+  version: v.optional(v.pipe(v.union([version, v.pipe(v.array(version), v.minLength(1, "at least one of 3.1, 3.1.1, 5"))], "3.1, 3.1.1 or 5 in quotes, or a list of such"), v.title("Version"), v.description("Versions of MQTT"), v.transform((value) => (typeof value === "string" ? [value] : value)))),
   common_name: globs("Common name", "The common name of the client's certificate"),
   alternative_name: globs("Alternative name", "A DNS name, mail address, URI or IP address in the client's certificate"),
   user_property: v.optional(section(v.record(v.string(), v.string("text in quotes"), "a table of names and patterns"), "User properties", "Of a CONNECT of MQTT 5: each of these names must be there with a value that fits the pattern")),

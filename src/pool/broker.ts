@@ -28,6 +28,8 @@ export class Broker {
   score = 0;
   /** Failures that clients met since the last success. */
   failures = 0;
+  /** CONNACKs that clients got. */
+  successes = 0;
   /** Good, warm and without failures: nothing about it needs a second look. */
   isOrdinary = true;
   /** How many clients it gets in a time. */
@@ -128,6 +130,7 @@ export class Broker {
 
   /** A client got its CONNACK. Answers true when this is news: it was down as far as clients knew. `now` is the last one it heard of when left out. */
   succeeded(now: number = this.#latest): boolean {
+    this.successes++;
     if (this.failures === 0) {
       this.#suspectedBy = undefined;
       return false;

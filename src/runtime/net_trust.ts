@@ -15,7 +15,8 @@ export function clientContext(authorities: string | undefined, cert: string | un
   let context = contexts.get(name);
   if (context === undefined) {
     const ca = authorities ?? systemAuthorities();
-    context = typeof ca === "object" ? ca : makeContext(ca, cert, key);
+    if (typeof ca === "object") return ca; // it may be there the next time
+    context = makeContext(ca, cert, key);
     if (contexts.size === CONTEXTS_MAX) contexts.clear();
     contexts.set(name, context);
   }

@@ -9,6 +9,10 @@ import { logBrokerDown, logBrokerUp } from "./session_log.ts";
 interface Suspicion {
   readonly broker: Broker;
   readonly why: Fault;
+  /** Who met it: a client without an id may be told one later. */
+  readonly client: string;
+  /** How many clients it had served then. */
+  readonly successes: number;
 }
 
 /**
@@ -32,7 +36,7 @@ export class BrokerReports {
   /** `suspectedBy`: a client that may be the cause itself. */
   failed(broker: Broker, why: Fault, suspectedBy?: Session): void {
     this.health?.clientFailed(broker);
-    if (suspectedBy !== undefined) this.#suspect(suspectedBy, { broker, why });
+    if (suspectedBy !== undefined) this.#suspect(suspectedBy, { broker, why, client: keyOf(suspectedBy), successes: broker.successes });
     else if (broker.failed(this.#now(), why.detail)) logBrokerDown(this.#log, broker, why);
   }
 
@@ -53,8 +57,9 @@ export class BrokerReports {
     const suspicions = this.#suspicions.get(session);
     if (suspicions === undefined) return;
     this.#suspicions.delete(session);
-    for (const { broker, why } of suspicions) {
-      if (broker.suspected(keyOf(session), this.#now(), why.detail)) logBrokerDown(this.#log, broker, why);
+    for (const { broker, why, client, successes } of suspicions) {
+      if (broker.successes !== successes) continue; // it has served somebody since
+      if (broker.suspected(client, this.#now(), why.detail)) logBrokerDown(this.#log, broker, why);
     }
   }
 

@@ -70,6 +70,35 @@ test("fail_over all: strangers whom brokers hang up on move nobody", async (t) =
   assert.equal(await homeOf(rig, { clientId: "next" }), 0);
 });
 
+test("a client without an id is one client, however often it comes and whatever id it is told", async (t) => {
+  const assigned = (connection: BrokerConnection, packet: m.RawPacket) => {
+    if (packet.type !== 1) return answer(connection, packet);
+    connection.send(m.connack({ version: 5, properties: m.PROPERTY.assignedClientId(`auto-${connection.socket.remotePort}`) }));
+  };
+  const rig = await start(t, [BROKEN, { packet: assigned }], { balance: "first" });
+  for (let round = 0; round < 4; round++) {
+    const client = await rig.open();
+    await client.send(m.connect({ version: 5, clientId: "" }));
+    assert.equal((await client.takePacket()).body[1], 0);
+  }
+  assert.deepEqual(saysDown(rig), []);
+});
+
+test("what two clients met is no proof when the broker has served others since", async (t) => {
+  const waiting: BrokerConnection[] = [];
+  const strict = (connection: BrokerConnection, packet: m.RawPacket) => (connection.clientId.startsWith("!") ? connection.end() : answer(connection, packet));
+  const slow = (connection: BrokerConnection, packet: m.RawPacket) => (packet.type === 1 ? void waiting.push(connection) : answer(connection, packet));
+  const rig = await start(t, [{ packet: strict }, { packet: slow }], { balance: "first" });
+  const strangers = [await rig.open(), await rig.open()];
+  for (const [index, stranger] of strangers.entries()) await stranger.send(m.connect({ clientId: `!${index}` }));
+  await until(() => waiting.length === 2, 5_000, "both at the other broker");
+  await rig.canary();
+  for (const connection of waiting) connection.send(m.connack());
+  for (const stranger of strangers) await stranger.expect(m.connack());
+  assert.deepEqual(saysDown(rig), []);
+  assert.equal(await homeOf(rig, { clientId: "next" }), 0);
+});
+
 test("a broker that hangs up on what another one takes is tried last, as soon as two clients have met that", async (t) => {
   const rig = await start(t, [BROKEN, {}], { balance: "first" });
   assert.equal(await homeOf(rig, { clientId: "one" }), 1);

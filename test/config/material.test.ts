@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { readMaterial } from "../../src/config/material.ts";
+import { readDerValue } from "../../src/transport/certificates/der.ts";
+import { namesPublicKey } from "../../src/transport/certificates/key_fit.ts";
 import { resolveConfiguration } from "../../src/config/resolve.ts";
 import type { ConfigInput } from "../../src/config/schema.ts";
 import { filesWith } from "./files.ts";
@@ -18,6 +21,15 @@ function read(input: ConfigInput, contents: Parameters<typeof filesWith>[0] = {}
 
 function listener(cert: string, key: string, contents: Parameters<typeof filesWith>[0] = {}) {
   return read({ listeners: [{ name: "front", listen: "mqtts://:8883", tls: { cert, key } }], pools: { default: { brokers: ["b"] } } }, contents);
+}
+
+/** OpenSSL does not compare the halves of a key. */
+function isTaken(key: string): boolean {
+  try {
+    return createPrivateKey(key) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 async function onlyProblem(reading: ReturnType<typeof readMaterial>) {
@@ -89,6 +101,16 @@ describe("readMaterial", () => {
     }
     const { problems } = await read({ pools: { default: { brokers: ["mqtts://b"], tls: { ca: "ca.pem" } } } }, { "ca.pem": broken });
     assert.deepEqual(problems?.[0]?.path, ["pools", "default", "tls", "ca"]);
+  });
+
+  test("a pool's key is judged by the TLS library, also where it names the certificate's public key: its private half may be damaged", async () => {
+    const der = createPrivateKey(readFileSync(fixture("server.key"))).export({ type: "pkcs8", format: "der" });
+    der[der.indexOf(Buffer.from([0x04, 0x20])) + 10]! ^= 0xff; // in the private scalar
+    const damaged = `-----BEGIN PRIVATE KEY-----\n${der.toString("base64")}\n-----END PRIVATE KEY-----\n`;
+    const { publicKey } = new X509Certificate(readFileSync(fixture("server.pem")));
+    assert.equal(namesPublicKey(damaged, readDerValue(publicKey.export({ type: "spki", format: "der" }))!), true);
+    const { problems = [] } = await read({ pools: { default: { brokers: ["mqtts://b"], tls: { cert: fixture("server.pem"), key: "damaged.key" } } } }, { "damaged.key": damaged });
+    assert.deepEqual(problems.map(({ path }) => path), isTaken(damaged) ? [] : [["pools", "default", "tls", "key"]]);
   });
 
   test("bytes that are no text are refused", async () => {

@@ -172,6 +172,8 @@ describe("resolveDocument", () => {
     for (const document of [
       { listeners: [{ listen: "10.0.0.1:1883" }], pools: { default: { brokers: ["127.0.0.1"] } } },
       { listeners: [{ listen: "127.0.0.2:1883" }], pools: { default: { brokers: ["127.0.0.1"] } } },
+      { listeners: [{ listen: "[::1]:1883" }], pools: { default: { brokers: ["127.0.0.1"] } } },
+      { listeners: [{ listen: "0.0.0.0:1883" }], pools: { default: { brokers: ["[::1]"] } } },
       { listeners: [{ listen: ":1884" }], pools: { default: { brokers: ["127.0.0.1"] } } },
       { pools: { default: { brokers: ["127.0.0.1"], via: "http://p" } } },
       { listeners: [{ listen: "any://:1", accept: ["mqtt", "mqtts", "ws", "wss"], tls: ca }] },

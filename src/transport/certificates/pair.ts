@@ -1,7 +1,5 @@
 import type { KeyObject } from "node:crypto";
 import { dateText } from "./date_text.ts";
-import type { CertificateFields } from "./fields.ts";
-import { namesPublicKey } from "./key_fit.ts";
 import { isCertificateLabel, readPem } from "./pem.ts";
 import { isIssuedBy, readCertificates, type Certificate } from "./read.ts";
 
@@ -24,16 +22,15 @@ export interface PairProblem {
 export function certificateProblems(pair: PemPair, now: number): PairProblem[] {
   const chain = readCertificates(pair.cert);
   const [leaf] = chain ?? [];
-  const key = keyProblem(pair.key, leaf?.fields);
+  const key = keyProblem(pair.key, leaf?.fields.der);
   const problems: PairProblem[] = key ? [key] : [];
   if (chain === undefined || leaf === undefined) return [notCertificate(pair.cert), ...problems];
   if (key?.kind === "unreadable") return problems;
   return [...problems, ...chain.flatMap((certificate, index) => dateProblem(certificate, index, now) ?? []), ...chainProblems(chain)];
 }
 
-/** What is wrong with a private key, PEM text, beside its certificate, or alone. */
-export function keyProblem(pem: string, certificate: CertificateFields | undefined): PairProblem | undefined {
-  if (certificate && namesPublicKey(pem, certificate.publicKey)) return undefined;
+/** What is wrong with a private key, PEM text, beside its certificate, DER, or alone. */
+export function keyProblem(pem: string, certificate: Uint8Array | undefined): PairProblem | undefined {
   const key = readPrivateKey(pem);
   if (key === undefined) return notKey(pem);
   if (certificate === undefined || isKeyOf(certificate, key)) return undefined;
@@ -50,9 +47,9 @@ function readPrivateKey(pem: string): KeyObject | undefined {
   }
 }
 
-function isKeyOf(certificate: CertificateFields, key: KeyObject): boolean {
+function isKeyOf(certificate: Uint8Array, key: KeyObject): boolean {
   try {
-    return new (crypto().X509Certificate)(certificate.der).checkPrivateKey(key);
+    return new (crypto().X509Certificate)(certificate).checkPrivateKey(key);
   } catch {
     return false; // a certificate whose key no library can read
   }
