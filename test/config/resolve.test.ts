@@ -76,7 +76,11 @@ describe("resolveDocument", () => {
   const refusals: [name: string, document: object, reason: RegExp, suggestion?: RegExp][] = [
     ["a plain number as a duration", { limits: { dial_timeout: 10 } }, /^cannot use 10 as limits\.dial_timeout: expected a duration with its unit/, /write "10s"/],
     ["a plain number as a size", { limits: { buffer_size_max: 512 } }, /^cannot use 512 as limits\.buffer_size_max: expected a size/, /write "512B"/],
-    ["a duration without unit", { limits: { dial_timeout: "10" } }, /cannot use "10" as limits\.dial_timeout/],
+    ["a duration without unit", { limits: { dial_timeout: "10" } }, /cannot use "10" as limits\.dial_timeout/, /^write "10s"$/],
+    ["a duration with a blank", { limits: { dial_timeout: "10 s" } }, /cannot use "10 s"/, /^write "10s"$/],
+    ["a size in small letters", { limits: { buffer_size_max: "64 kib" } }, /cannot use "64 kib"/, /^write "64KiB"$/],
+    ["a rate by the second", { limits: { connect_rate_per_address: "100/sec" } }, /cannot use "100\/sec"/, /^write "100\/s"$/],
+    ["a scheme with a letter missing", { listeners: [{ listen: "mqt://" }] }, /unix:\/\/ in front \(did you mean mqtt:\/\/\?\)/],
     ["a duration of nothing", { limits: { dial_timeout: "0s" } }, /expected at least "1ms"/],
     ["a duration of days", { limits: { dial_timeout: "25h" } }, /cannot use "25h" .* at most "24h"/],
     ["a size of nothing", { limits: { connect_size_max: "0B" } }, /expected at least "16B"/],
@@ -178,6 +182,10 @@ describe("resolveDocument", () => {
       { listeners: [{ listen: "any://:1", tls: { ...ca, client_certificates: "request" } }] },
       { routes: [{ version: "5", pool: "default" }] },
     ]) assert.equal(resolveDocument({ ...minimal, ...document }).problems, undefined, JSON.stringify(document));
+  });
+
+  test("another number is no misspelling", () => {
+    assert.equal(problemsOf({ pools: { default: { brokers: ["b"], proxy_protocol: "v3" } } })[0].suggestion, undefined);
   });
 
   test("refuses what is no table at all", () => {
