@@ -108,10 +108,10 @@ describe("sluice check", () => {
   test("every listener is open until all are, as with run: two of one address are found out", async () => {
     const open = new Set<number>();
     const listen = ({ port }: { port: number }) => (open.size === open.add(port).size ? ({ code: "address_in_use", message: "" } as const) : undefined);
-    const { code, error, out } = await play(["check", "--to", "b", "-l", "mqtt://0.0.0.0:18870", "-l", "mqtt://:18870"], { listen });
+    const { code, error, out } = await play(["check", "--to", "b", "-l", "mqtt://localhost:18870", "-l", "mqtt://:18870"], { listen });
     assert.equal(code, 71);
     assert.deepEqual(out, []);
-    assert.match(error.join("\n"), /^error: -l: cannot listen on ":18870": the listener "mqtt:\/\/0\.0\.0\.0:18870" of this configuration has it\n +remove one/);
+    assert.match(error.join("\n"), /^error: -l: cannot listen on ":18870": the listener "mqtt:\/\/localhost:18870" of this configuration has it\n +remove one/);
   });
 
   test("an address that is taken is exit 71 at its place", async () => {
@@ -121,6 +121,22 @@ describe("sluice check", () => {
     assert.deepEqual(out, []);
     assert.match(error[0] ?? "", /^error: s\.toml:5:1: cannot listen on ":2": another program has it/);
     assert.match(error[1] ?? "", /^ +as it should be if that is sluice itself, running; otherwise stop that program/);
+  });
+
+  test("a unix socket that cannot be had: no word of ports", async () => {
+    const cases = [
+      ["address_in_use", "the address is already in use", /another program has it\n.*ss -lxp.*another path/],
+      ["address_in_use", "there is a file that is not a socket", /: there is a file that is not a socket\n +remove it, or listen on another path/],
+      ["denied", "permission denied", /permission denied\n.*directory/],
+      ["refused", "no such file or directory", /no such file or directory$/],
+    ] as const;
+    for (const [code, words, text] of cases) {
+      const played = await play(["check", "--to", "b", "-l", "unix:///run/s.sock"], { listen: () => ({ code, message: `listen on unix:/run/s.sock: ${words}` }) });
+      assert.equal(played.code, 71);
+      const said = played.error.filter((line) => !line.includes("in pool")).join("\n");
+      assert.match(said, text);
+      assert.doesNotMatch(said, /port|1024/);
+    }
   });
 
   test("brokers that begin in drain or maint are shown as such, answer or not: by check, the banner and the log", async () => {

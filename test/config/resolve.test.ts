@@ -50,6 +50,31 @@ describe("resolveConfiguration", () => {
     assert.equal(resolveConfiguration({ ...minimal, listeners }).configuration?.listeners.length, 4);
   });
 
+  test("addresses that include each other are one, those that do not or may not are two", () => {
+    const pairs: readonly (readonly [one: string, other: string, areTwins: boolean])[] = [
+      ["127.0.0.1", "", true],
+      ["", "[::1]", true],
+      ["0.0.0.0", "", true],
+      ["0.0.0.0", "10.0.0.1", true],
+      ["[::]", "10.0.0.1", true],
+      ["[::]", "0.0.0.0", true],
+      ["0.0.0.0", "[::1]", false],
+      ["127.0.0.1", "[::1]", false],
+      ["127.0.0.1", "127.0.0.2", false],
+      ["localhost", "", false],
+      ["localhost", "127.0.0.1", false],
+    ];
+    for (const [one, other, areTwins] of pairs) {
+      for (const [first, second] of [[one, other], [other, one]]) {
+        const { problems } = resolveConfiguration({ pools: minimal.pools, listeners: [{ listen: `mqtt://${first}:21800` }, { listen: `ws://${second}:21800` }] });
+        assert.equal(problems?.length ?? 0, areTwins ? 1 : 0, `${first} and ${second}`);
+        if (areTwins) assert.match(problems?.[0].reason ?? "", /cannot be had together/);
+      }
+    }
+    assert.equal(resolveConfiguration({ pools: minimal.pools, listeners: [{ listen: "mqtt://127.0.0.1:1" }, { listen: ":2" }, { listen: "unix:///a" }, { listen: "unix:///b" }] }).problems, undefined);
+    assert.match(resolveConfiguration({ pools: minimal.pools, listeners: [{ listen: "unix:///a" }, { listen: "ws+unix:///a" }] }).problems?.[0].reason ?? "", /"unix:\/a" is used by two/);
+  });
+
   test("names the object in its problems", () => {
     assert.equal(resolveConfiguration({}).problems?.[0].place, "configuration");
   });
