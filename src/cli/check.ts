@@ -19,7 +19,7 @@ export async function check(context: Context): Promise<number> {
   if (!("configuration" in loaded)) return reportAll(reporter, loaded);
   const read = await material(loaded, runtime);
   if (!("material" in read)) return reportAll(reporter, read);
-  for (const warning of read.warnings) reporter.warning(warning);
+  for (const warning of [...read.warnings, ...read.expired]) reporter.warning(warning);
   if (lacksTlsBackPressure(runtime, read.configuration)) reporter.warning(TLS_WITHOUT_BACK_PRESSURE);
   for (const { name, tls } of read.configuration.pools) {
     if (tls.insecure) reporter.warning(`the certificates of the brokers in pool "${name}" are not verified`);

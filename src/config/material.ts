@@ -23,6 +23,8 @@ export interface ReadMaterial {
   readonly configuration: Configuration;
   /** What is odd but not wrong, such as a certificate that has expired. */
   readonly warnings: readonly string[];
+  /** The same of the listeners' own certificates: who opens them says so itself. */
+  readonly expired: readonly string[];
   readonly problems?: undefined;
 }
 
@@ -30,6 +32,7 @@ interface Reading {
   readonly system: Files & Pick<System, "wallClock">;
   readonly problems: ConfigProblem[];
   readonly warnings: string[];
+  readonly expired: string[];
 }
 
 /** Reads and checks every file that the configuration names: certificates, keys, authorities and passwords. */
@@ -37,7 +40,7 @@ export async function readMaterial(
   configuration: Configuration,
   system: Reading["system"],
 ): Promise<ReadMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [] };
+  const reading: Reading = { system, problems: [], warnings: [], expired: [] };
   const listeners = new Map<string, readonly CertificateMaterial[]>();
   for (const [index, listener] of configuration.listeners.entries()) {
     const certificates = await readCertificates(reading, listener, ["listeners", index, "tls"]);
@@ -53,7 +56,8 @@ export async function readMaterial(
   }
   const checks = configuration.authentication && (await readChecks(reading, configuration.authentication));
   if (reading.problems.length > 0) return { problems: reading.problems };
-  return { material: { listeners, pools: materials, ...(checks && { checks }) }, configuration: { ...configuration, pools }, warnings: reading.warnings };
+  const { warnings, expired } = reading;
+  return { material: { listeners, pools: materials, ...(checks && { checks }) }, configuration: { ...configuration, pools }, warnings, expired };
 }
 
 /** One certificate with its files, read again: for those that change while the proxy runs. */
@@ -61,13 +65,13 @@ export async function readCertificateAgain(
   config: CertificateConfig,
   system: Reading["system"],
 ): Promise<CertificateMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [] };
+  const reading: Reading = { system, problems: [], warnings: [], expired: [] };
   const material = await readCertificate(reading, config, []);
   return material ?? { problems: reading.problems };
 }
 
 export async function readPoolTlsAgain(pool: PoolConfig, system: Reading["system"]): Promise<PoolMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [] };
+  const reading: Reading = { system, problems: [], warnings: [], expired: [] };
   const material = await readPoolTls(reading, pool);
   return reading.problems.length > 0 ? { problems: reading.problems } : material;
 }
@@ -88,7 +92,7 @@ function placeOfCertificate(certificates: readonly CertificateConfig[], index: n
 }
 
 async function readCertificate(reading: Reading, config: CertificateConfig, path: KeyPath): Promise<CertificateMaterial | undefined> {
-  const pair = await readPair(reading, config, path);
+  const pair = await readPair(reading, config, path, reading.expired);
   const ca = await readAuthorities(reading, config.caFile, [...path, "ca"]);
   const crl = await readRevocations(reading, config.crlFile, [...path, "crl"]);
   if (!pair || (ca === undefined) !== (config.caFile === undefined) || (crl === undefined) !== (config.crlFile === undefined)) return undefined;
@@ -103,14 +107,15 @@ interface PairFiles {
 /** Behind a certificate, as where both are in one file, Deno does not find it. */
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^]*?-----END (?:[A-Z]+ )?PRIVATE KEY-----\r?\n?/;
 
-async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath): Promise<{ cert: string; key: string } | undefined> {
+async function readPair(reading: Reading, files: PairFiles, path: KeyPath, expired = reading.warnings): Promise<{ cert: string; key: string } | undefined> {
+  const { certFile, keyFile } = files;
   const cert = await readText(reading, certFile, [...path, "cert"]);
   const keyText = await readText(reading, keyFile, [...path, "key"]);
   if (cert === undefined || keyText === undefined) return undefined;
   const key = PRIVATE_KEY.exec(keyText)?.[0] ?? keyText;
   // Late: only who has certificates pays for what reads them.
   const { keyProblem } = await import("../transport/certificates/pair.ts");
-  const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"]))?.[0];
+  const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"], expired))?.[0];
   const problem = keyProblem(key, leaf);
   if (problem?.kind === "mismatch") refuse(reading, [...path, "key"], `the key "${keyFile}" does not fit the certificate "${certFile}"`, problem.suggestion);
   else if (problem) {
@@ -170,21 +175,21 @@ async function readPassword(reading: Reading, file: string | undefined, path: Ke
   return password;
 }
 
-/** Every certificate of a PEM file; undefined, and a problem, when one cannot be read or there is none. */
-async function parseCertificates(reading: Reading, file: string, text: string, path: KeyPath) {
+/** Every certificate of a PEM file; undefined, and a problem, when one cannot be read or there is none. `expired`: where to tell of the first. */
+async function parseCertificates(reading: Reading, file: string, text: string, path: KeyPath, expired = reading.warnings) {
   const { readAllFields } = await import("../transport/certificates/fields.ts");
   const certificates = readAllFields(text);
   if (certificates?.[0]) {
-    for (const certificate of certificates) warnAboutDates(reading, file, certificate);
+    for (const [index, certificate] of certificates.entries()) warnAboutDates(reading, file, certificate, index === 0 ? expired : reading.warnings);
     return certificates;
   }
   refuse(reading, path, `cannot use "${file}" as a certificate: expected PEM text${/PRIVATE KEY/.test(text) ? ", found a private key" : ""}`);
   return undefined;
 }
 
-function warnAboutDates(reading: Reading, file: string, { notBefore, notAfter }: { notBefore: number; notAfter: number }): void {
+function warnAboutDates(reading: Reading, file: string, { notBefore, notAfter }: { notBefore: number; notAfter: number }, expired: string[]): void {
   const now = reading.system.wallClock();
-  if (notAfter < now) reading.warnings.push(`the certificate in "${file}" expired on ${dateText(notAfter)}`);
+  if (notAfter < now) expired.push(`the certificate in "${file}" expired on ${dateText(notAfter)}`);
   if (notBefore > now) reading.warnings.push(`the certificate in "${file}" is not valid before ${dateText(notBefore)}`);
 }
 
