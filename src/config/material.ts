@@ -16,6 +16,7 @@ import type {
   PoolMaterial,
   ViaConfig,
 } from "./types.ts";
+import { warningsOf } from "./warnings.ts";
 
 export interface ReadMaterial {
   readonly material: Material;
@@ -40,7 +41,7 @@ export async function readMaterial(
   configuration: Configuration,
   system: Reading["system"],
 ): Promise<ReadMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [], expired: [] };
+  const reading: Reading = { system, problems: [], warnings: warningsOf(configuration), expired: [] };
   const listeners = new Map<string, readonly CertificateMaterial[]>();
   for (const [index, listener] of configuration.listeners.entries()) {
     const certificates = await readCertificates(reading, listener, ["listeners", index, "tls"]);

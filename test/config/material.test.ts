@@ -37,7 +37,7 @@ describe("readMaterial", () => {
     assert.match(answer.material.listeners.get("front")?.[0]?.key ?? "", /PRIVATE KEY/);
     assert.match(answer.material.pools.get("default")?.ca ?? "", /BEGIN CERTIFICATE/);
     assert.deepEqual(answer.material.pools.get("plain"), { insecure: false });
-    assert.deepEqual(answer.warnings, []);
+    assert.deepEqual(answer.warnings, ['pool "plain" is used by no listener and no route']);
     assert.deepEqual(answer.expired, []);
   });
 
