@@ -1,5 +1,6 @@
 import type { Loaded } from "../config/load.ts";
 import { placeOf } from "../config/address.ts";
+import { serviceOfCheck } from "../config/material.ts";
 import type { CertificateMaterial, ListenerConfig, Material } from "../config/types.ts";
 import { createLog } from "../observe/log.ts";
 import type { Listener, NetworkError, Runtime } from "../runtime/types.ts";
@@ -36,6 +37,8 @@ export async function check(context: Context): Promise<number> {
     else if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${reasonOf(error)}`);
     else reporter.line(`${broker} in pool "${pool}" answers in ${Math.max(1, Math.round(milliseconds))} ms`);
   }
+  const { authentication } = read.configuration;
+  if (authentication?.checks.some(serviceOfCheck)) for (const line of await (await import("./services.ts")).silentServices(authentication)) reporter.warning(line);
   if (refused > 0) return EXIT.system;
   runtime.system.writeOut("ok");
   return EXIT.ok;

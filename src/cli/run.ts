@@ -1,7 +1,8 @@
 import { printToml } from "../config/print.ts";
 import { EVENTS } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log.ts";
-import type { ReadMaterial } from "../config/material.ts";
+import { serviceOfCheck, type ReadMaterial } from "../config/material.ts";
+import type { AuthenticationConfig } from "../config/types.ts";
 import type { System } from "../runtime/types.ts";
 import type { Authority } from "../server/auto_tls.ts";
 import type { ListeningAddress, ProxyServer } from "../server/types.ts";
@@ -47,8 +48,15 @@ export async function run(context: Context): Promise<number> {
       else if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${reasonOf(error)}`, { pool, broker, "error.type": error.code });
     }
   });
+  if (configuration.authentication?.checks.some(serviceOfCheck)) void warnOfServices(log, configuration.authentication);
   await stopped;
   return EXIT.ok;
+}
+
+/** Until the first client comes, nobody would know. */
+async function warnOfServices(log: Log, authentication: AuthenticationConfig): Promise<void> {
+  const { silentServices } = await import("./services.ts");
+  for (const line of await silentServices(authentication)) log.warn(EVENTS.serviceDown, line);
 }
 
 function warn(log: Log, { runtime, reporter }: Context, { warnings, configuration }: ReadMaterial): void {

@@ -210,6 +210,12 @@ export function fileOfCheck(check: CheckConfig): { readonly key: "file" | "keys_
   return check.type === "jwt" && "file" in check.keys ? { key: "keys_file", file: check.keys.file } : undefined;
 }
 
+/** The service that a check asks. */
+export function serviceOfCheck(check: CheckConfig): { readonly url: string; readonly timeoutMs: number } | undefined {
+  if (check.type === "http") return check;
+  return check.type === "jwt" && "url" in check.keys ? check.keys : undefined;
+}
+
 async function readText(reading: Reading, file: string, path: KeyPath): Promise<string | undefined> {
   const bytes = await readBytes(reading, file, path);
   try {

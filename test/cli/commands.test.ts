@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { describe, test } from "node:test";
 import { COMMANDS, OPTIONS, type OptionSpec } from "../../src/cli/options.ts";
 import { VERSION } from "../../src/cli/version.ts";
+import { until } from "../support/deadline.ts";
+import { freePort } from "../support/ports.ts";
 import { play } from "./fake_runtime.ts";
 
 const TLS = resolve("test/fixtures/tls");
@@ -172,6 +176,26 @@ describe("sluice check", () => {
     assert.equal((await play(["check", "none.toml"])).code, 66);
     assert.match((await play(["check"])).error.join("\n"), /nothing to check.*\n.*sluice check sluice\.toml/);
     assert.equal((await play(["check", "s.toml", "-c", "s.toml"], { files: good })).code, 64);
+  });
+
+  test("services of authentication that do not answer are warned of, by check and in the log; any answer is one", async (t) => {
+    const service = createServer((request, response) => void response.writeHead(request.method === "HEAD" ? 404 : 500).end());
+    await new Promise<void>((ready) => service.listen({ host: "127.0.0.1", port: 0 }, ready));
+    t.after(() => void service.close());
+    const [up, down] = [(service.address() as AddressInfo).port, await freePort()];
+    const toml = (port: number) => `pools.default.brokers = ["a"]\n[[authentication.checks]]\ntype = "jwt"\nkeys_url = "http://127.0.0.1:${up}/keys"\n[[authentication.checks]]\ntype = "http"\nurl = "http://127.0.0.1:${port}/secret"\n`;
+    const files = { "up.toml": toml(up), "down.toml": toml(down) };
+    const silent = await play(["check", "down.toml"], { files });
+    assert.deepEqual([silent.code, silent.out], [0, ["ok"]]);
+    assert.match(silent.error.at(-1) ?? "", new RegExp(`^warning: 127\\.0\\.0\\.1:${down}, which authentication\\.checks\\[1\\] asks, does not answer: it cannot be reached`));
+    assert.doesNotMatch(silent.error.join(), /secret/);
+    assert.doesNotMatch((await play(["check", "up.toml"], { files })).error.join("\n"), /warning/);
+    const run = await play(["-c", "down.toml"], { files, onStart: async ({ error, signals }) => {
+      await until(() => error.some((line) => line.includes('"service.down"')), 5_000, "the warning");
+      signals.emit("SIGTERM");
+      signals.emit("SIGTERM");
+    } });
+    assert.equal(run.code, 0);
   });
 
   test("expired certificates are warned of; once it runs, by who opens them", async () => {
