@@ -215,6 +215,7 @@ function show(file: string): string {
 }
 
 function size(bytes: number): string {
+  if (bytes < 1e3) return `${bytes} B`;
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e3).toFixed(1)} kB`;
 }
 

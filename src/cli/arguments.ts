@@ -36,12 +36,18 @@ export function readArguments(words: readonly string[]): CommandLine | ConfigPro
   if (first === "help") {
     scan.positionals.shift();
     first = scan.positionals[0];
+    if (first !== undefined && first !== "run" && !isCommand(first)) return unknownTopic(first);
     scan.options.set("help", { spelling: "help", values: [] });
   }
   const command: CommandName = first !== undefined && isCommand(first) ? first : "run";
   const positionals = command === "run" ? scan.positionals : scan.positionals.slice(1);
   const line = parseMarked(command, positionals, scan);
   return findProblem(line, first) ?? line;
+}
+
+function unknownTopic(word: string): ConfigProblem {
+  const near = suggest(word, Object.keys(COMMANDS));
+  return usage("command line", `no help on ${JSON.stringify(printable(word))}: expected a command`, near === undefined ? '"sluice help" lists them' : `did you mean "sluice help ${near}"?`);
 }
 
 function isCommand(word: string): word is Exclude<CommandName, "run"> {

@@ -1,5 +1,6 @@
 import type { Loaded } from "../config/load.ts";
 import { placeOf } from "../config/address.ts";
+import { serviceOfCheck } from "../config/material.ts";
 import type { CertificateMaterial, ListenerConfig, Material } from "../config/types.ts";
 import { createLog } from "../observe/log.ts";
 import type { Listener, NetworkError, Runtime } from "../runtime/types.ts";
@@ -8,7 +9,7 @@ import { stateDirectory } from "../transport/certificates/state_directory.ts";
 import { listenOptions, tlsOptions } from "../server/listen_options.ts";
 import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "../server/gaps.ts";
 import { EXIT } from "./exit_codes.ts";
-import { listenProblem } from "./listen_problem.ts";
+import { listenExit, listenProblem } from "./listen_problem.ts";
 import { load, material, type Context } from "./prepare.ts";
 import { reasonOf, reportAll } from "./report.ts";
 
@@ -19,7 +20,7 @@ export async function check(context: Context): Promise<number> {
   if (!("configuration" in loaded)) return reportAll(reporter, loaded);
   const read = await material(loaded, runtime);
   if (!("material" in read)) return reportAll(reporter, read);
-  for (const warning of read.warnings) reporter.warning(warning);
+  for (const warning of [...read.warnings, ...read.expired]) reporter.warning(warning);
   if (lacksTlsBackPressure(runtime, read.configuration)) reporter.warning(TLS_WITHOUT_BACK_PRESSURE);
   for (const { name, tls } of read.configuration.pools) {
     if (tls.insecure) reporter.warning(`the certificates of the brokers in pool "${name}" are not verified`);
@@ -36,19 +37,21 @@ export async function check(context: Context): Promise<number> {
     else if (error) reporter.warning(`${broker} in pool "${pool}" does not answer: ${reasonOf(error)}`);
     else reporter.line(`${broker} in pool "${pool}" answers in ${Math.max(1, Math.round(milliseconds))} ms`);
   }
-  if (refused > 0) return EXIT.system;
+  const { authentication } = read.configuration;
+  if (authentication?.checks.some(serviceOfCheck)) for (const line of await (await import("./services.ts")).silentServices(authentication)) reporter.warning(line);
+  if (refused !== undefined) return refused;
   runtime.system.writeOut("ok");
   return EXIT.ok;
 }
 
-/** Opens every address, as run does, then lets go of them: how many could not be had. */
-async function tryListeners({ runtime, reporter }: Context, loaded: Loaded, { listeners }: Material): Promise<number> {
-  let refused = 0;
+/** Opens every address, as run does, then lets go of them; answers with the exit code of the first that could not be had. */
+async function tryListeners({ runtime, reporter }: Context, loaded: Loaded, { listeners }: Material): Promise<number | undefined> {
+  let refused: number | undefined;
   const opened: Listener[] = [];
   for (const config of loaded.configuration.listeners) {
     const error = await tryTls(runtime, config, listeners.get(config.name) ?? []) ?? await tryListener(runtime, config, opened);
     if (error === undefined) continue;
-    refused++;
+    refused ??= listenExit(error);
     reporter.problem(await listenProblem(loaded, "check", { listener: config.name, address: placeOf(config), error }));
   }
   await Promise.all(opened.map((listener) => listener.close()));

@@ -127,6 +127,8 @@ function keyOf(line: CommandLine, { listeners }: Configuration): RouteKey | Conf
   if (address !== "unix" && addressBytes(address) === undefined) return usage("--address", `cannot use ${JSON.stringify(address)} as an address: expected an IP address`);
   const properties = all("user-property").map((text) => [text.split("=", 1)[0] ?? "", text.slice(text.indexOf("=") + 1)] as const);
   if (all("user-property").some((text) => !text.includes("="))) return usage("--user-property", "expected name=value");
+  const unknowable = findUnknowable(line, version, listeners.find(({ name }) => name === listener) as ListenerConfig);
+  if (unknowable !== undefined) return unknowable;
   const alpn = one("alpn");
   return {
     listener,
@@ -142,4 +144,15 @@ function keyOf(line: CommandLine, { listeners }: Configuration): RouteKey | Conf
       userProperties: () => properties,
     },
   };
+}
+
+/** What no such client can have: with it, a rule would be named that never decides about one. */
+function findUnknowable({ options }: CommandLine, version: Version, { name, tls, proxyProtocol }: ListenerConfig): ConfigProblem | undefined {
+  const hasProperties = options.has("user-property");
+  if (hasProperties && version !== 5) return usage("--user-property", "user properties are of MQTT 5: expected --mqtt 5", "leave out --user-property or --mqtt");
+  // A PROXY header can tell of TLS as well.
+  if (tls !== undefined || proxyProtocol !== undefined) return undefined;
+  const flag = (["sni", "alpn", "common-name", "san"] as const).find((each) => options.has(each));
+  const reason = `listener ${JSON.stringify(name)} has no tls, and so its clients have nothing of the kind`;
+  return flag && usage(`--${flag}`, reason, "name another one with --listener, or leave this out");
 }

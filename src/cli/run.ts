@@ -1,14 +1,15 @@
 import { printToml } from "../config/print.ts";
 import { EVENTS } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log.ts";
-import type { ReadMaterial } from "../config/material.ts";
+import { serviceOfCheck, type ReadMaterial } from "../config/material.ts";
+import type { AuthenticationConfig } from "../config/types.ts";
 import type { System } from "../runtime/types.ts";
 import type { Authority } from "../server/auto_tls.ts";
 import type { ListeningAddress, ProxyServer } from "../server/types.ts";
 import { bannerBrokers, bannerHead } from "./banner.ts";
 import { lacksTlsBackPressure, TLS_WITHOUT_BACK_PRESSURE } from "../server/gaps.ts";
 import { EXIT } from "./exit_codes.ts";
-import { listenProblem } from "./listen_problem.ts";
+import { listenExit, listenProblem } from "./listen_problem.ts";
 import { load, materialWithAuto, type Context } from "./prepare.ts";
 import { reasonOf, reportAll } from "./report.ts";
 
@@ -33,7 +34,7 @@ export async function run(context: Context): Promise<number> {
   const failure = await server.start();
   if (failure) {
     reporter.problem(await listenProblem(loaded, "run", failure));
-    return EXIT.system;
+    return listenExit(failure.error);
   }
   const stopped = stopOnSignal(system, server, log);
   if (read.authority !== undefined) tellAuthority(log, read.authority);
@@ -47,8 +48,15 @@ export async function run(context: Context): Promise<number> {
       else if (error) log.warn(EVENTS.brokerDown, `${broker} does not answer: ${reasonOf(error)}`, { pool, broker, "error.type": error.code });
     }
   });
+  if (configuration.authentication?.checks.some(serviceOfCheck)) void warnOfServices(log, configuration.authentication);
   await stopped;
   return EXIT.ok;
+}
+
+/** Until the first client comes, nobody would know. */
+async function warnOfServices(log: Log, authentication: AuthenticationConfig): Promise<void> {
+  const { silentServices } = await import("./services.ts");
+  for (const line of await silentServices(authentication)) log.warn(EVENTS.serviceDown, line);
 }
 
 function warn(log: Log, { runtime, reporter }: Context, { warnings, configuration }: ReadMaterial): void {

@@ -1,4 +1,5 @@
 import { hostAndPort } from "../runtime/address.ts";
+import { suggest } from "../lib/suggest.ts";
 import type { Scheme } from "./types.ts";
 
 /** What a URL of a listener, a broker or a forward proxy says. */
@@ -45,6 +46,8 @@ export function parseAddress(text: string, role: AddressRole): Address | Address
   const [, schemeText = role === "forward proxy" ? "" : "mqtt", credentials, hostText = "", portText, rest = ""] = match;
   const scheme = schemeNamed(schemeText, role);
   if (scheme === undefined) return { expected: expectedScheme(schemeText.toLowerCase(), role) };
+  const misread = findMisread(match, scheme);
+  if (misread !== undefined) return misread;
   const path = parsePath(scheme, role, rest);
   if (typeof path === "object") return path;
   if (hostText === "" && portText === undefined) return { expected: "a host, a port or both" };
@@ -86,13 +89,25 @@ function expectedScheme(scheme: string, role: AddressRole): string {
   if (scheme === "tcp") return `${expected} (for tcp:// write mqtt://)`;
   if (scheme === "ssl" || scheme === "tls") return `${expected} (for ${scheme}:// write mqtts://)`;
   if (scheme === "http" || scheme === "https") return `${expected} (for ${scheme}:// write ${scheme === "http" ? "ws" : "wss"}://)`;
-  return expected;
+  const near = suggest(scheme, [...SCHEMES[role], "unix", "systemd"]);
+  return near === undefined ? expected : `${expected} (did you mean ${near}://?)`;
 }
+
+/** What fits the form of a URL and was meant otherwise. Nothing of it is repeated: a password may be in it. */
+function findMisread([, , , host = "", port, rest = ""]: RegExpExecArray, scheme: Address["scheme"]): AddressFault | undefined {
+  if (port === "" && rest.startsWith("/") && /^(unix|mqtts?|wss?|any|http|socks5)$/i.test(host)) {
+    return { expected: `two slashes behind the colon, such as ${host.toLowerCase() === "unix" ? "unix:///run/sluice.sock" : `${host.toLowerCase()}://host:port`}` };
+  }
+  const isPath = hasPath(scheme) && rest.startsWith("/") && !/\D/.test(port ?? "");
+  return rest.includes("@") && !isPath ? { expected: "#, / and ? in user and password percent-encoded: %23, %2F and %3F" } : undefined;
+}
+
+const hasPath = (scheme: Address["scheme"]) => scheme === "ws" || scheme === "wss" || scheme === "any";
 
 /** Only WebSocket has a path; a listener's has no query, because clients may add theirs. */
 function parsePath(scheme: Address["scheme"], role: AddressRole, rest: string): string | undefined | AddressFault {
   if (rest === "" || rest === "/") return undefined;
-  if (scheme !== "ws" && scheme !== "wss" && scheme !== "any") return { expected: "no path or query after the port" };
+  if (!hasPath(scheme)) return { expected: "no path or query after the port" };
   if (!/^\/[!-~]*$/.test(rest) || rest.includes("#")) return { expected: "a path of printable ASCII characters, such as /mqtt" };
   return role === "listener" && rest.includes("?") ? { expected: "no query in the path of a listener" } : rest;
 }

@@ -17,7 +17,7 @@ export async function readToml(files: Files, path: string): Promise<TomlFile | C
   if (!(bytes instanceof Uint8Array)) {
     return { place: path, path: undefined, reason: `cannot read the configuration: ${fileErrorWords(bytes)}`, suggestion: undefined, exit: 66 };
   }
-  const refuse = (place: string, reason: string): ConfigProblem => ({ place, path: undefined, reason, suggestion: undefined, exit: 78 });
+  const refuse = (place: string, reason: string, suggestion?: string): ConfigProblem => ({ place, path: undefined, reason, suggestion, exit: 78 });
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -30,8 +30,14 @@ export async function readToml(files: Files, path: string): Promise<TomlFile | C
     if (!(error instanceof TomlError)) return refuse(path, "cannot read the configuration as TOML");
     // Only the first line of the message: the rest quotes the file, and with it perhaps a password.
     const words = error.message.split("\n", 1)[0]!.replace("Invalid TOML document: ", "");
-    return refuse(`${path}:${error.line}:${error.column}`, `cannot read the configuration as TOML: ${words}`);
+    const suggestion = isBareText(words, text.split("\n")[error.line - 1] ?? "") ? 'text needs quotes, as in key = "value"' : undefined;
+    return refuse(`${path}:${error.line}:${error.column}`, `cannot read the configuration as TOML: ${words}`, suggestion);
   }
+}
+
+/** Whether the parser fell over a value without quotes: its own words speak of numbers and of ends of lines ("inf" is one of TOML's numbers). */
+function isBareText(words: string, line: string): boolean {
+  return /invalid value|end-of-line|numeric literal/.test(words) && /^[^"'#]*[=[,{]\s*[^\s"'[\]{}#]/.test(line);
 }
 
 /** Why a file could not be read, in words that follow a colon. */

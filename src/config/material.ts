@@ -16,6 +16,7 @@ import type {
   PoolMaterial,
   ViaConfig,
 } from "./types.ts";
+import { warningsOf } from "./warnings.ts";
 
 export interface ReadMaterial {
   readonly material: Material;
@@ -23,6 +24,8 @@ export interface ReadMaterial {
   readonly configuration: Configuration;
   /** What is odd but not wrong, such as a certificate that has expired. */
   readonly warnings: readonly string[];
+  /** The same of the listeners' own certificates: who opens them says so itself. */
+  readonly expired: readonly string[];
   readonly problems?: undefined;
 }
 
@@ -30,6 +33,7 @@ interface Reading {
   readonly system: Files & Pick<System, "wallClock">;
   readonly problems: ConfigProblem[];
   readonly warnings: string[];
+  readonly expired: string[];
 }
 
 /** Reads and checks every file that the configuration names: certificates, keys, authorities and passwords. */
@@ -37,7 +41,7 @@ export async function readMaterial(
   configuration: Configuration,
   system: Reading["system"],
 ): Promise<ReadMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [] };
+  const reading: Reading = { system, problems: [], warnings: warningsOf(configuration), expired: [] };
   const listeners = new Map<string, readonly CertificateMaterial[]>();
   for (const [index, listener] of configuration.listeners.entries()) {
     const certificates = await readCertificates(reading, listener, ["listeners", index, "tls"]);
@@ -53,7 +57,8 @@ export async function readMaterial(
   }
   const checks = configuration.authentication && (await readChecks(reading, configuration.authentication));
   if (reading.problems.length > 0) return { problems: reading.problems };
-  return { material: { listeners, pools: materials, ...(checks && { checks }) }, configuration: { ...configuration, pools }, warnings: reading.warnings };
+  const { warnings, expired } = reading;
+  return { material: { listeners, pools: materials, ...(checks && { checks }) }, configuration: { ...configuration, pools }, warnings, expired };
 }
 
 /** One certificate with its files, read again: for those that change while the proxy runs. */
@@ -61,13 +66,13 @@ export async function readCertificateAgain(
   config: CertificateConfig,
   system: Reading["system"],
 ): Promise<CertificateMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [] };
+  const reading: Reading = { system, problems: [], warnings: [], expired: [] };
   const material = await readCertificate(reading, config, []);
   return material ?? { problems: reading.problems };
 }
 
 export async function readPoolTlsAgain(pool: PoolConfig, system: Reading["system"]): Promise<PoolMaterial | { readonly problems: readonly ConfigProblem[] }> {
-  const reading: Reading = { system, problems: [], warnings: [] };
+  const reading: Reading = { system, problems: [], warnings: [], expired: [] };
   const material = await readPoolTls(reading, pool);
   return reading.problems.length > 0 ? { problems: reading.problems } : material;
 }
@@ -88,7 +93,7 @@ function placeOfCertificate(certificates: readonly CertificateConfig[], index: n
 }
 
 async function readCertificate(reading: Reading, config: CertificateConfig, path: KeyPath): Promise<CertificateMaterial | undefined> {
-  const pair = await readPair(reading, config, path, true);
+  const pair = await readPair(reading, config, path, "listener");
   const ca = await readAuthorities(reading, config.caFile, [...path, "ca"]);
   const crl = await readRevocations(reading, config.crlFile, [...path, "crl"]);
   if (!pair || (ca === undefined) !== (config.caFile === undefined) || (crl === undefined) !== (config.crlFile === undefined)) return undefined;
@@ -103,14 +108,14 @@ interface PairFiles {
 /** Behind a certificate, as where both are in one file, Deno does not find it. */
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^]*?-----END (?:[A-Z]+ )?PRIVATE KEY-----\r?\n?/;
 
-/** `isOpened`: the TLS library has its say when the listener is opened, and again before a changed pair is used. */
-async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath, isOpened = false): Promise<{ cert: string; key: string } | undefined> {
+/** Of a listener's pair the TLS library has its say when it is opened, and again before a changed one is used. */
+async function readPair(reading: Reading, { certFile, keyFile }: PairFiles, path: KeyPath, owner: "listener" | "pool"): Promise<{ cert: string; key: string } | undefined> {
   const cert = await readText(reading, certFile, [...path, "cert"]);
   const keyText = await readText(reading, keyFile, [...path, "key"]);
   if (cert === undefined || keyText === undefined) return undefined;
   const key = PRIVATE_KEY.exec(keyText)?.[0] ?? keyText;
-  if (isOpened && (await isPlainlyPair(reading, certFile, cert, key))) return { cert, key };
-  const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"]))?.[0];
+  if (owner === "listener" && (await isPlainlyPair(reading, certFile, cert, key))) return { cert, key };
+  const leaf = (await parseCertificates(reading, certFile, cert, [...path, "cert"], owner === "listener" ? reading.expired : reading.warnings))?.[0];
   const { keyProblem } = await import("../transport/certificates/pair.ts");
   const problem = keyProblem(key, leaf?.raw);
   if (problem?.kind === "mismatch") refuse(reading, [...path, "key"], `the key "${keyFile}" does not fit the certificate "${certFile}"`, problem.suggestion);
@@ -127,7 +132,7 @@ async function isPlainlyPair(reading: Reading, certFile: string, cert: string, k
   const [{ readAllFields }, { namesPublicKey }] = await Promise.all([import("../transport/certificates/fields.ts"), import("../transport/certificates/key_fit.ts")]);
   const chain = readAllFields(cert) ?? [];
   if (!chain[0] || !namesPublicKey(key, chain[0].publicKey)) return false;
-  for (const certificate of chain) warnAboutDates(reading, certFile, certificate);
+  for (const [index, certificate] of chain.entries()) warnAboutDates(reading, certFile, certificate, index === 0 ? reading.expired : reading.warnings);
   return true;
 }
 
@@ -135,7 +140,7 @@ async function readPoolTls(reading: Reading, { name, tls }: PoolConfig): Promise
   const path = ["pools", name, "tls"];
   const ca = await readAuthorities(reading, tls.caFile, [...path, "ca"]);
   const { certFile, keyFile, insecure } = tls;
-  const pair = certFile === undefined || keyFile === undefined ? undefined : await readPair(reading, { certFile, keyFile }, path);
+  const pair = certFile === undefined || keyFile === undefined ? undefined : await readPair(reading, { certFile, keyFile }, path, "pool");
   return { insecure, ...(ca !== undefined && { ca }), ...pair };
 }
 
@@ -179,14 +184,19 @@ async function readPassword(reading: Reading, file: string | undefined, path: Ke
   return password;
 }
 
-/** Every certificate of a PEM file, as the TLS libraries read them; undefined, and a problem, when one cannot be read or there is none. */
-async function parseCertificates(reading: Reading, file: string, text: string, path: KeyPath) {
+/**
+ * Every certificate of a PEM file, as the TLS libraries read them; undefined, and a problem, when one cannot be read or there is none. `expired`:
+ * where to tell of the first.
+ */
+async function parseCertificates(reading: Reading, file: string, text: string, path: KeyPath, expired = reading.warnings) {
   const { X509Certificate } = await import("node:crypto");
   const blocks = text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [^-]*-----/g) ?? [];
   try {
     const certificates = blocks.map((block) => new X509Certificate(block));
     if (certificates.length > 0) {
-      for (const { validFrom, validTo } of certificates) warnAboutDates(reading, file, { notBefore: Date.parse(validFrom), notAfter: Date.parse(validTo) });
+      for (const [index, { validFrom, validTo }] of certificates.entries()) {
+        warnAboutDates(reading, file, { notBefore: Date.parse(validFrom), notAfter: Date.parse(validTo) }, index === 0 ? expired : reading.warnings);
+      }
       return certificates;
     }
   } catch {
@@ -196,9 +206,9 @@ async function parseCertificates(reading: Reading, file: string, text: string, p
   return undefined;
 }
 
-function warnAboutDates(reading: Reading, file: string, { notBefore, notAfter }: { notBefore: number; notAfter: number }): void {
+function warnAboutDates(reading: Reading, file: string, { notBefore, notAfter }: { notBefore: number; notAfter: number }, expired: string[]): void {
   const now = reading.system.wallClock();
-  if (notAfter < now) reading.warnings.push(`the certificate in "${file}" expired on ${dateText(notAfter)}`);
+  if (notAfter < now) expired.push(`the certificate in "${file}" expired on ${dateText(notAfter)}`);
   if (notBefore > now) reading.warnings.push(`the certificate in "${file}" is not valid before ${dateText(notBefore)}`);
 }
 
@@ -216,6 +226,12 @@ async function readChecks(reading: Reading, { checks }: AuthenticationConfig): P
 export function fileOfCheck(check: CheckConfig): { readonly key: "file" | "keys_file"; readonly file: string } | undefined {
   if (check.type === "password_file") return { key: "file", file: check.file };
   return check.type === "jwt" && "file" in check.keys ? { key: "keys_file", file: check.keys.file } : undefined;
+}
+
+/** The service that a check asks. */
+export function serviceOfCheck(check: CheckConfig): { readonly url: string; readonly timeoutMs: number } | undefined {
+  if (check.type === "http") return check;
+  return check.type === "jwt" && "url" in check.keys ? check.keys : undefined;
 }
 
 async function readText(reading: Reading, file: string, path: KeyPath): Promise<string | undefined> {

@@ -4,6 +4,7 @@ import { resolveListener } from "./meaning_listener.ts";
 import { resolvePool } from "./meaning_pool.ts";
 import { resolvePoolName, resolveRoute, type Refuse } from "./meaning_route.ts";
 import type { Finding } from "./problem.ts";
+import { isAddress } from "../runtime/address.ts";
 import { placeOf } from "./address.ts";
 import type { ParsedInput } from "./schema.ts";
 import type { BrokerConfig, Configuration, Limits, ListenerConfig, PoolConfig } from "./types.ts";
@@ -105,18 +106,31 @@ function refuseTwins(listeners: readonly ListenerConfig[], entries: readonly Par
   if (listeners.length === 0) {
     refuse(["listeners"], "the list of listeners is empty: expected at least one", "remove it to listen on mqtt://:1883");
   }
-  const names = new Set<string>();
-  const addresses = new Set<string>();
   for (const [index, listener] of listeners.entries()) {
     const { name } = listener;
-    const address = placeOf(listener);
-    if (address !== ":0" && !address.endsWith(":0") && addresses.has(address)) {
-      refuse(["listeners", index, "listen"], `address "${address}" is used by two listeners`);
-    } else if (names.has(name)) {
+    const before = listeners.slice(0, index);
+    const twin = before.find((other) => areTwins(listener, other));
+    if (twin !== undefined) {
+      const [own, others] = [placeOf(listener), placeOf(twin)];
+      const reason = own === others ? `address "${own}" is used by two listeners` : `addresses "${own}" and "${others}" cannot be had together: one is every address, the other's included`;
+      refuse(["listeners", index, "listen"], reason, own === others ? undefined : "remove one of the two listeners, or give it another port");
+    } else if (before.some((other) => other.name === name)) {
       const key = entries[index]?.name === undefined ? "listen" : "name";
       refuse(["listeners", index, key], `listener "${name}" exists twice`, "give each a name of its own");
     }
-    addresses.add(address);
-    names.add(name);
   }
+}
+
+/** A name may stand for any address: whether that can be had, the start finds out. */
+function areTwins(one: ListenerConfig, other: ListenerConfig): boolean {
+  const isSocket = [one, other].some(({ unixPath, systemdName }) => unixPath !== undefined || systemdName !== undefined);
+  if (isSocket) return placeOf(one) === placeOf(other);
+  if (one.port !== other.port || one.port === 0) return false;
+  return one.host === other.host || includes(one.host, other.host) || includes(other.host, one.host);
+}
+
+/** Whether the first is every address of a family, the second's too. `::` takes IPv4 as well. */
+function includes(every: string | undefined, host = "::"): boolean {
+  if (every === undefined || every === "::") return isAddress(host);
+  return every === "0.0.0.0" && isAddress(host) && (!host.includes(":") || host === "::");
 }

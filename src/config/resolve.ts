@@ -5,7 +5,7 @@ import { configurationSchema, type ConfigInput } from "./schema.ts";
 import { suggest } from "../lib/suggest.ts";
 import type { Configuration } from "./types.ts";
 import { unknownKeys, type UnknownKey } from "./unknown_keys.ts";
-import { DURATION_EXPECTED, SIZE_EXPECTED } from "./units.ts";
+import { DURATION_EXPECTED, nearestForm, SIZE_EXPECTED } from "./units.ts";
 
 export type Resolved =
   | { readonly configuration: Configuration; readonly problems?: undefined }
@@ -73,11 +73,18 @@ function suggestionFor(issue: v.BaseIssue<unknown>): string | undefined {
   if (issue.type === "picklist" && typeof issue.input === "string") {
     const names = Array.from((issue.expected ?? "").matchAll(/"([^"]+)"/g), (match) => match[1]!);
     const near = suggest(issue.input, names);
-    return near === undefined ? undefined : `did you mean "${near}"?`;
+    return near === undefined || isOtherNumber(issue.input, near) ? undefined : `did you mean "${near}"?`;
   }
   if (issue.type === "array" && typeof issue.input === "string") return "put it in brackets, also where it is the only one: [...]";
+  const near = typeof issue.input === "string" ? nearestForm(issue.input, issue.message) : undefined;
+  if (near !== undefined) return `write "${near}"`;
   if (typeof issue.input !== "number") return undefined;
   if (issue.message === DURATION_EXPECTED) return `write "${issue.input}s" for seconds`;
   if (issue.message === SIZE_EXPECTED) return `write "${issue.input}B" for bytes`;
   return undefined;
+}
+
+/** "v3" is no misspelt "v1": who writes another number means it. */
+function isOtherNumber(one: string, other: string): boolean {
+  return one !== other && one.replace(/\d/g, "0") === other.replace(/\d/g, "0");
 }

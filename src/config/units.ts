@@ -28,3 +28,26 @@ export function parseSize(text: string): number {
   const match = SIZE.exec(text);
   return match ? Number(match[1]) * BYTES[match[2]!]! : NaN;
 }
+
+/** How people write units, and what they mean by it here. */
+const OTHER_UNITS: Readonly<Record<string, string>> = {
+  msec: "ms", sec: "s", secs: "s", second: "s", seconds: "s", min: "m", mins: "m", minute: "m", minutes: "m", hr: "h", hrs: "h", hour: "h", hours: "h",
+  k: "KiB", m: "MiB",
+};
+const SHAPES: Readonly<Record<string, readonly [form: RegExp, units: readonly string[], unless: string]>> = {
+  [DURATION_EXPECTED]: [DURATION, Object.keys(MILLISECONDS), "s"],
+  [SIZE_EXPECTED]: [SIZE, Object.keys(BYTES), "B"],
+  [RATE_EXPECTED]: [RATE, ["s", "m", "h"], "s"],
+};
+
+/** The text as it was probably meant where one of the three was expected: a blank less, a unit in its own letters, the usual unit where there is none. */
+export function nearestForm(text: string, expected: string): string | undefined {
+  const [form, units, unless] = SHAPES[expected] ?? [];
+  const [, number, given = ""] = /^\s*(\d+(?:\.\d+)?)[\s/]*([a-z]*)\s*$/i.exec(text) ?? [];
+  if (form === undefined || number === undefined) return undefined;
+  const unit = given.toLowerCase();
+  const same = units?.find((each) => each.toLowerCase() === unit) ?? OTHER_UNITS[unit] ?? "";
+  const meant = unit === "" ? unless : same;
+  const written = `${number}${form === RATE ? "/" : ""}${meant}`;
+  return form.test(written) ? written : undefined;
+}

@@ -8,6 +8,7 @@ export const EVENTS = {
   brokerUp: "broker.up",
   brokerState: "broker.state",
   brokerInsecure: "broker.insecure",
+  serviceDown: "service.down",
   sessionClear: "session.clear",
   configWarning: "config.warning",
   certificateAuthority: "certificate.authority",

@@ -172,6 +172,8 @@ export interface DialHandler {
 /** Exactly one of `opened` and `failed` is called, later than `connect` returns; neither after `cancel`. */
 export interface Dial {
   cancel(): void;
+  /** What it waits for now, where that is not simply the other end; for who gives up. */
+  readonly waitingFor?: string | undefined;
 }
 
 export type Signal = "SIGTERM" | "SIGINT" | "SIGHUP";

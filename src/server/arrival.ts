@@ -8,6 +8,7 @@ import { FirstBytes, type FirstBytesKind } from "../transport/first_bytes.ts";
 import { ProxyHeaderReader, type ProxyHeader } from "../transport/proxy_protocol/read.ts";
 import { ClientHelloReader, type ClientHello } from "../transport/tls_hello/client_hello.ts";
 import { WebSocketConnection } from "../transport/websocket/connection.ts";
+import { NOT_HTTP } from "../transport/websocket/http_lines.ts";
 import { RequestHeadReader } from "../transport/websocket/request_head.ts";
 import { answerUpgrade } from "../transport/websocket/server_upgrade.ts";
 import type { Entrance } from "./entrance.ts";
@@ -224,12 +225,19 @@ export class Arrival implements Timed, SecureHandler {
     this.#connection.write(answer.bytes);
     if (!answer.accepted) {
       this.#connection.end();
-      return this.#linger(answer.reason);
+      return this.#linger(answer.reason === NOT_HTTP ? this.#wordsForUpgrade(chunk) : answer.reason);
     }
     const socket = new WebSocketConnection(this.#connection, this.entrance.webSocket);
     this.#leaveWheel();
     this.entrance.admitSession(this, socket, this.#originOf(this.#tls === undefined ? "ws" : "wss", this.#tls));
     socket.start(answer.rest);
+  }
+
+  /** What came in the place of HTTP. */
+  #wordsForUpgrade(bytes: Uint8Array): string {
+    const kind = new FirstBytes().push(bytes);
+    if (kind !== "mqtt" && kind !== "tls") return NOT_HTTP;
+    return `${kind === "mqtt" ? "MQTT without WebSocket" : WRONG.tls} on a listener for ${this.entrance.accept.join(", ")}`;
   }
 
   #enter(transport: Transport, bytes: Uint8Array): void {

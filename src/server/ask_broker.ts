@@ -39,8 +39,9 @@ function askTcp(broker: Broker, { dial }: AskOptions, timeoutMs: number): Promis
       failed: fail,
     });
     const timer = setTimeout(() => {
+      const { waitingFor } = dialed;
       dialed.cancel();
-      fail({ code: "timeout", message: `${broker.name} did not answer within ${timeoutMs} ms` });
+      fail({ code: "timeout", message: `${broker.name} did not answer within ${timeoutMs} ms${waitingFor === undefined ? "" : `: waited for ${waitingFor}`}` });
     }, timeoutMs);
   });
 }

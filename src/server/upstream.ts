@@ -1,4 +1,4 @@
-import type { BrokerConfig, PoolConfig, PoolMaterial } from "../config/types.ts";
+import type { BrokerConfig, PoolConfig, PoolMaterial, ViaConfig } from "../config/types.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
 import type { Broker } from "../pool/broker.ts";
 import { hostAndPort } from "../runtime/address.ts";
@@ -90,6 +90,19 @@ class BrokerDial implements Dial, DialHandler, SecureHandler {
     else if (step !== "settled") this.#connection?.reset();
   }
 
+  /** Where the forward proxy is. */
+  get #proxy(): string {
+    const { host, port } = this.#upstream.pool.via as ViaConfig;
+    return hostAndPort(host, port);
+  }
+
+  /** For who gives up waiting. */
+  get waitingFor(): string | undefined {
+    if (this.#upstream.pool.via === undefined) return undefined;
+    if (this.#step === "connecting") return `a connection to the proxy ${this.#proxy}`;
+    return this.#step === "tunneling" ? `the answer of the proxy ${this.#proxy}, which is connected` : undefined;
+  }
+
   get #isSecure(): boolean {
     return this.#broker.scheme === "mqtts" || this.#broker.scheme === "wss";
   }
@@ -106,9 +119,9 @@ class BrokerDial implements Dial, DialHandler, SecureHandler {
 
   /** The dial, or the TLS handshake. */
   failed(error: NetworkError): void {
-    const { via } = this.#upstream.pool;
-    const isProxy = via !== undefined && this.#step === "connecting";
-    this.#fail(isProxy ? { ...error, message: `${error.message} (the proxy to ${this.#broker.name})` } : error);
+    if (this.#upstream.pool.via === undefined || this.#step !== "connecting") return this.#fail(error);
+    // The address in front is taken for the broker's, and left out where that is said already.
+    this.#fail({ ...error, message: `the proxy ${this.#proxy}: ${error.message.replace(/^connect to \S+: /, "")}` });
   }
 
   /** Bytes before MQTT begins. */
@@ -118,14 +131,15 @@ class BrokerDial implements Dial, DialHandler, SecureHandler {
   }
 
   gone(error: NetworkError | undefined): void {
-    const where = this.#step === "tunneling" ? "the proxy closed before the way to the broker was open" : "closed by the broker before the WebSocket was open";
+    const isProxy = this.#step === "tunneling";
+    const where = isProxy ? `the proxy ${this.#proxy} closed before the way to the broker was open` : "closed by the broker before the WebSocket was open";
     this.#fail(error ?? { code: "reset", message: where });
   }
 
   #readEgress(chunk: Uint8Array): void {
     const answer = (this.#egress as Egress).push(chunk);
     if (answer === undefined) return;
-    if ("refused" in answer) return this.#fail({ code: "refused", message: answer.refused });
+    if ("refused" in answer) return this.#fail({ code: "refused", message: answer.refused.replace("proxy", `proxy ${this.#proxy}`) });
     if ("send" in answer) return void this.#connection?.write(answer.send);
     this.#introduce(answer.rest);
   }

@@ -98,6 +98,24 @@ test("W2, W8, W9: what is no upgrade to us gets its status, a line and a count, 
   await rig.settled();
 });
 
+test("W9: MQTT without WebSocket, and TLS where none is, are named", async (t) => {
+  const rig = await start(t);
+  for (const [listener, bytes, why] of [
+    [WS, m.connect(), "MQTT without WebSocket on a listener for ws"],
+    [WSS, m.connect(), "MQTT without WebSocket on a listener for wss"],
+    [WS, m.hex("16 03 01 00 05 01 00 00 01 03"), "a TLS handshake on a listener for ws"],
+    [WS, m.hex("00 01 02"), "what came is not HTTP"],
+  ] as const) {
+    const client = await knock(rig, listener);
+    await client.send(bytes);
+    assert.equal((await takeAnswer(client)).status, 400, why);
+    await client.close();
+    await rig.line(why);
+    rig.forgetLines();
+  }
+  await rig.settled();
+});
+
 test("W9: allowed pages, and programs that are no page, come in", async (t) => {
   const rig = await start(t);
   const allowed: readonly Headers[] = [{ Origin: "https://app.example.com" }, { Origin: "HTTPS://a.b.Pages.example.com" }, { Origin: undefined }];

@@ -92,6 +92,8 @@ describe("readArguments refuses with exit 64 and a suggestion", () => {
     [["-c", "a", "--config", "b"], /^given twice/],
     [["--insecure=true"], /^takes no value, got "true"/],
     [["chek"], /unknown command "chek"/, /"sluice check"\? for a broker of that name write mqtt:\/\/chek/],
+    [["help", "chek"], /no help on "chek"/, /"sluice help check"/],
+    [["help", "10.0.0.5"], /no help on/, /"sluice help"/],
     [["verison"], /unknown command/, /"sluice version"/],
     [["deom", "--for", "5s"], /unknown command "deom"/, /"sluice demo"/],
     ...["run", "start", "serve"].map((word): [string[], RegExp, RegExp] => [[word, "mqtt://x"], new RegExp(`^unknown command "${word}"$`), new RegExp(`leave it out.*mqtt://${word}$`)]),

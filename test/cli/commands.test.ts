@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { describe, test } from "node:test";
 import { COMMANDS, OPTIONS, type OptionSpec } from "../../src/cli/options.ts";
 import { VERSION } from "../../src/cli/version.ts";
+import { until } from "../support/deadline.ts";
+import { freePort } from "../support/ports.ts";
 import { play } from "./fake_runtime.ts";
 
 const TLS = resolve("test/fixtures/tls");
@@ -108,10 +112,10 @@ describe("sluice check", () => {
   test("every listener is open until all are, as with run: two of one address are found out", async () => {
     const open = new Set<number>();
     const listen = ({ port }: { port: number }) => (open.size === open.add(port).size ? ({ code: "address_in_use", message: "" } as const) : undefined);
-    const { code, error, out } = await play(["check", "--to", "b", "-l", "mqtt://0.0.0.0:18870", "-l", "mqtt://:18870"], { listen });
+    const { code, error, out } = await play(["check", "--to", "b", "-l", "mqtt://localhost:18870", "-l", "mqtt://:18870"], { listen });
     assert.equal(code, 71);
     assert.deepEqual(out, []);
-    assert.match(error.join("\n"), /^error: -l: cannot listen on ":18870": the listener "mqtt:\/\/0\.0\.0\.0:18870" of this configuration has it\n +remove one/);
+    assert.match(error.join("\n"), /^error: -l: cannot listen on ":18870": the listener "mqtt:\/\/localhost:18870" of this configuration has it\n +remove one/);
   });
 
   test("an address that is taken is exit 71 at its place", async () => {
@@ -121,6 +125,22 @@ describe("sluice check", () => {
     assert.deepEqual(out, []);
     assert.match(error[0] ?? "", /^error: s\.toml:5:1: cannot listen on ":2": another program has it/);
     assert.match(error[1] ?? "", /^ +as it should be if that is sluice itself, running; otherwise stop that program/);
+  });
+
+  test("a unix socket that cannot be had: no word of ports", async () => {
+    const cases = [
+      ["address_in_use", "the address is already in use", /another program has it\n.*ss -lxp.*another path/],
+      ["address_in_use", "there is a file that is not a socket", /: there is a file that is not a socket\n +remove it, or listen on another path/],
+      ["denied", "permission denied", /permission denied\n.*directory/],
+      ["refused", "no such file or directory", /no such file or directory$/],
+    ] as const;
+    for (const [code, words, text] of cases) {
+      const played = await play(["check", "--to", "b", "-l", "unix:///run/s.sock"], { listen: () => ({ code, message: `listen on unix:/run/s.sock: ${words}` }) });
+      assert.equal(played.code, 71);
+      const said = played.error.filter((line) => !line.includes("in pool")).join("\n");
+      assert.match(said, text);
+      assert.doesNotMatch(said, /port|1024/);
+    }
   });
 
   test("brokers that begin in drain or maint are shown as such, answer or not: by check, the banner and the log", async () => {
@@ -158,8 +178,30 @@ describe("sluice check", () => {
     assert.equal((await play(["check", "s.toml", "-c", "s.toml"], { files: good })).code, 64);
   });
 
-  test("expired certificates are warned of", async () => {
-    const { code, error } = await play(["check", "--to", "b", "-l", "mqtts://:1", "--cert", `${TLS}/expired.pem`, "--key", `${TLS}/expired.key`]);
+  test("services of authentication that do not answer are warned of, by check and in the log; any answer is one", async (t) => {
+    const service = createServer((request, response) => void response.writeHead(request.method === "HEAD" ? 404 : 500).end());
+    await new Promise<void>((ready) => service.listen({ host: "127.0.0.1", port: 0 }, ready));
+    t.after(() => void service.close());
+    const [up, down] = [(service.address() as AddressInfo).port, await freePort()];
+    const toml = (port: number) => `pools.default.brokers = ["a"]\n[[authentication.checks]]\ntype = "jwt"\nkeys_url = "http://127.0.0.1:${up}/keys"\n[[authentication.checks]]\ntype = "http"\nurl = "http://127.0.0.1:${port}/secret"\n`;
+    const files = { "up.toml": toml(up), "down.toml": toml(down) };
+    const silent = await play(["check", "down.toml"], { files });
+    assert.deepEqual([silent.code, silent.out], [0, ["ok"]]);
+    assert.match(silent.error.at(-1) ?? "", new RegExp(`^warning: 127\\.0\\.0\\.1:${down}, which authentication\\.checks\\[1\\] asks, does not answer: it cannot be reached`));
+    assert.doesNotMatch(silent.error.join(), /secret/);
+    assert.doesNotMatch((await play(["check", "up.toml"], { files })).error.join("\n"), /warning/);
+    const run = await play(["-c", "down.toml"], { files, onStart: async ({ error, signals }) => {
+      await until(() => error.some((line) => line.includes('"service.down"')), 5_000, "the warning");
+      signals.emit("SIGTERM");
+      signals.emit("SIGTERM");
+    } });
+    assert.equal(run.code, 0);
+  });
+
+  test("expired certificates are warned of; once it runs, by who opens them", async () => {
+    const words = ["--to", "b", "-l", "mqtts://:1", "--cert", `${TLS}/expired.pem`, "--key", `${TLS}/expired.key`];
+    assert.doesNotMatch((await play(words)).error.join("\n"), /config\.warning/);
+    const { code, error } = await play(["check", ...words]);
     assert.equal(code, 0);
     assert.match(error[0] ?? "", /^warning: the certificate in ".*expired\.pem" expired on/);
   });

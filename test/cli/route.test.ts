@@ -7,6 +7,13 @@ const TOML = `
 name = "front"
 listen = "mqtts://:8883"
 tls = { cert = "c.pem", key = "k.pem" }
+[[listeners]]
+name = "plain"
+listen = "mqtt://:1883"
+[[listeners]]
+name = "told"
+listen = "mqtt://:1884"
+proxy_protocol = { from = "10.0.0.0/8" }
 [[routes]]
 name = "banished"
 client_id = "bad-*"
@@ -122,11 +129,17 @@ usernames = ["root"]
     assert.deepEqual(there.decidedBy, { reason: "only_broker", detail: "there is no other one" });
   });
 
+  test("a PROXY header may tell of TLS", async () => {
+    assert.equal((await route("--listener", "told", "--sni", "a.cloud.example", "--common-name", "x")).code, 0);
+  });
+
   for (const [words, expected] of [
     [["--listener", "frnt"], /--listener: cannot use "frnt".*front/],
     [["--mqtt", "4"], /--mqtt: cannot use "4"/],
     [["--address", "somewhere"], /--address: cannot use "somewhere"/],
     [["--user-property", "region"], /--user-property: expected name=value/],
+    [["--mqtt", "3.1.1", "--user-property", "region=eu"], /--user-property: user properties are of MQTT 5: expected --mqtt 5/],
+    ...["--sni", "--alpn", "--common-name", "--san"].map((flag) => [["--listener", "plain", flag, "x"], new RegExp(`${flag}: listener "plain" has no tls`)] as const),
   ] as const) {
     test(`refuses ${words.join(" ")}`, async () => {
       const { code, error } = await route(...words);

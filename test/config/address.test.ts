@@ -21,6 +21,7 @@ describe("parseAddress", () => {
     ["ws://h", { scheme: "ws", port: 80, path: undefined }],
     ["wss://h/a/b", { scheme: "wss", port: 443, path: "/a/b" }],
     ["wss://u:p@h/mqtt?token=1", { path: "/mqtt?token=1", username: "u" }],
+    ["ws://u:p@h:80/a@b", { path: "/a@b", username: "u", password: "p" }],
     ["any://:443/ws", { scheme: "any", host: undefined, path: "/ws" }],
     ["unix:///run/sluice.sock", { scheme: "mqtt", unixPath: "/run/sluice.sock", host: undefined }],
     ["wss+unix:///run/s.sock", { scheme: "wss", unixPath: "/run/s.sock" }],
@@ -55,6 +56,16 @@ describe("parseAddress", () => {
     ["h:18a3", /port/],
     ["h:-1", /port/],
     ["h:1e3", /port/],
+    ["mqtt://u:pa#ss@h", /%23, %2F and %3F/],
+    ["mqtt://u:12/34@h:1883", /%2F/],
+    ["u:pa?ss@h", /%3F/],
+    ["ws://u:pa/ss@h/mqtt", /%2F/],
+    ["ws://u:12#34@h/mqtt", /%23/],
+    ["unix:/run/s.sock", /two slashes .* unix:\/\/\//],
+    ["mqtt:/h", /two slashes .* mqtt:\/\/host/],
+    ["mqtt:/u:secret@h", /two slashes/],
+    ["mqt://h", /did you mean mqtt:\/\/\?/],
+    ["unx:///run/s.sock", /did you mean unix:\/\/\?/],
     ["mqtt://h/topic", /no path/],
     ["mqtt://h:1?x=1", /no path/],
     ["mqtt://*:1883", /every address/],
@@ -68,6 +79,7 @@ describe("parseAddress", () => {
       const answer = parseAddress(text, text.includes("@") ? "broker" : "listener");
       assert.ok("expected" in answer, JSON.stringify(answer));
       assert.match(answer.expected, expected);
+      assert.doesNotMatch(answer.expected, /secret|pa.ss|34/);
     });
   }
 });

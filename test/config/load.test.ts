@@ -73,6 +73,13 @@ brokers = ["x", "x"]
     assert.equal(problem?.exit, 78);
   });
 
+  test("text without quotes is told that it needs them, and nothing else is", async () => {
+    for (const line of ["level = info", "level = debug", "level=warn # loud", "dial_timeout = 5s", "brokers = 10.0.0.5", "brokers = [mqtt://b]", "tls = { cert = c.pem }"]) {
+      assert.match((await problemsOf(`[x]\n${line}\n`))[0]?.suggestion ?? "", /^text needs quotes/, line);
+    }
+    for (const line of ["level =", 'level = "info" x', "level", "level = 'a", "[y"]) assert.equal((await problemsOf(`[x]\n${line}\n`))[0]?.suggestion, undefined, line);
+  });
+
   test("a key given twice, a number too large, bytes that are not UTF-8", async () => {
     assert.match((await problemsOf("[log]\nlevel = 'info'\nlevel = 'warn'\n"))[0]?.place ?? "", /sluice\.toml:3:/);
     assert.match((await problemsOf("[limits]\nconnections_max = 99999999999999999999\n"))[0]?.place ?? "", /sluice\.toml:2:/);

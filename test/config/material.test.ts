@@ -49,13 +49,18 @@ describe("readMaterial", () => {
     assert.match(answer.material.listeners.get("front")?.[0]?.key ?? "", /PRIVATE KEY/);
     assert.match(answer.material.pools.get("default")?.ca ?? "", /BEGIN CERTIFICATE/);
     assert.deepEqual(answer.material.pools.get("plain"), { insecure: false });
-    assert.deepEqual(answer.warnings, []);
+    assert.deepEqual(answer.warnings, ['pool "plain" is used by no listener and no route']);
+    assert.deepEqual(answer.expired, []);
   });
 
   test("an expired certificate is a warning", async () => {
     const answer = await listener(fixture("expired.pem"), fixture("expired.key"));
     assert.ok("material" in answer, JSON.stringify(answer));
-    assert.match(answer.warnings[0] ?? "", /expired\.pem" expired on /);
+    assert.match(answer.expired[0] ?? "", /expired\.pem" expired on /);
+    assert.deepEqual(answer.warnings, [], "said once");
+    const brokers = await read({ pools: { default: { brokers: ["mqtts://b"], tls: { cert: fixture("expired.pem"), key: fixture("expired.key"), ca: fixture("expired.pem") } } } });
+    assert.ok("material" in brokers, JSON.stringify(brokers));
+    assert.equal(brokers.warnings.length, 2);
   });
 
   test("a missing file is exit 66 with its path and key", async () => {

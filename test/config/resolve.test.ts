@@ -50,6 +50,31 @@ describe("resolveConfiguration", () => {
     assert.equal(resolveConfiguration({ ...minimal, listeners }).configuration?.listeners.length, 4);
   });
 
+  test("addresses that include each other are one, those that do not or may not are two", () => {
+    const pairs: readonly (readonly [one: string, other: string, areTwins: boolean])[] = [
+      ["127.0.0.1", "", true],
+      ["", "[::1]", true],
+      ["0.0.0.0", "", true],
+      ["0.0.0.0", "10.0.0.1", true],
+      ["[::]", "10.0.0.1", true],
+      ["[::]", "0.0.0.0", true],
+      ["0.0.0.0", "[::1]", false],
+      ["127.0.0.1", "[::1]", false],
+      ["127.0.0.1", "127.0.0.2", false],
+      ["localhost", "", false],
+      ["localhost", "127.0.0.1", false],
+    ];
+    for (const [one, other, areTwins] of pairs) {
+      for (const [first, second] of [[one, other], [other, one]]) {
+        const { problems } = resolveConfiguration({ pools: minimal.pools, listeners: [{ listen: `mqtt://${first}:21800` }, { listen: `ws://${second}:21800` }] });
+        assert.equal(problems?.length ?? 0, areTwins ? 1 : 0, `${first} and ${second}`);
+        if (areTwins) assert.match(problems?.[0].reason ?? "", /cannot be had together/);
+      }
+    }
+    assert.equal(resolveConfiguration({ pools: minimal.pools, listeners: [{ listen: "mqtt://127.0.0.1:1" }, { listen: ":2" }, { listen: "unix:///a" }, { listen: "unix:///b" }] }).problems, undefined);
+    assert.match(resolveConfiguration({ pools: minimal.pools, listeners: [{ listen: "unix:///a" }, { listen: "ws+unix:///a" }] }).problems?.[0].reason ?? "", /"unix:\/a" is used by two/);
+  });
+
   test("names the object in its problems", () => {
     assert.equal(resolveConfiguration({}).problems?.[0].place, "configuration");
   });
@@ -76,7 +101,11 @@ describe("resolveDocument", () => {
   const refusals: [name: string, document: object, reason: RegExp, suggestion?: RegExp][] = [
     ["a plain number as a duration", { limits: { dial_timeout: 10 } }, /^cannot use 10 as limits\.dial_timeout: expected a duration with its unit/, /write "10s"/],
     ["a plain number as a size", { limits: { buffer_size_max: 512 } }, /^cannot use 512 as limits\.buffer_size_max: expected a size/, /write "512B"/],
-    ["a duration without unit", { limits: { dial_timeout: "10" } }, /cannot use "10" as limits\.dial_timeout/],
+    ["a duration without unit", { limits: { dial_timeout: "10" } }, /cannot use "10" as limits\.dial_timeout/, /^write "10s"$/],
+    ["a duration with a blank", { limits: { dial_timeout: "10 s" } }, /cannot use "10 s"/, /^write "10s"$/],
+    ["a size in small letters", { limits: { buffer_size_max: "64 kib" } }, /cannot use "64 kib"/, /^write "64KiB"$/],
+    ["a rate by the second", { limits: { connect_rate_per_address: "100/sec" } }, /cannot use "100\/sec"/, /^write "100\/s"$/],
+    ["a scheme with a letter missing", { listeners: [{ listen: "mqt://" }] }, /unix:\/\/ in front \(did you mean mqtt:\/\/\?\)/],
     ["a duration of nothing", { limits: { dial_timeout: "0s" } }, /expected at least "1ms"/],
     ["a duration of days", { limits: { dial_timeout: "25h" } }, /cannot use "25h" .* at most "24h"/],
     ["a size of nothing", { limits: { connect_size_max: "0B" } }, /expected at least "16B"/],
@@ -180,6 +209,10 @@ describe("resolveDocument", () => {
       { listeners: [{ listen: "any://:1", tls: { ...ca, client_certificates: "request" } }] },
       { routes: [{ version: "5", pool: "default" }] },
     ]) assert.equal(resolveDocument({ ...minimal, ...document }).problems, undefined, JSON.stringify(document));
+  });
+
+  test("another number is no misspelling", () => {
+    assert.equal(problemsOf({ pools: { default: { brokers: ["b"], proxy_protocol: "v3" } } })[0].suggestion, undefined);
   });
 
   test("refuses what is no table at all", () => {

@@ -37,6 +37,8 @@ const MISTAKES: readonly Mistake[] = [
   { what: "a URL of another kind", words: ["http://b"], code: 64, says: /^error: command line: .*http[^]*mqtt/ },
   { what: "a port that is none", words: ["-l", "mqtt://:99999", "b"], code: 64, says: /^error: -l: .*99999/ },
   { what: "a certificate without its listener", words: ["b", "--cert", "c.pem", "--key", "k.pem"], code: 64, says: /^error: --cert: .*mqtts:\/\/, wss:\/\/ or any:\/\/ listener\n.*--listen mqtts/ },
+  { what: "a listener inside of another", words: ["-l", "mqtt://127.0.0.1:21800", "-l", "mqtt://:21800", "b"], code: 64, says: /^error: -l: addresses ":21800" and "127\.0\.0\.1:21800" cannot be had together/ },
+  { what: "help on a command that is none", words: ["help", "foo"], code: 64, says: /^error: command line: no help on "foo"/ },
   { what: "a TLS listener without its certificate", words: [...TLS_LISTENER, "b"], code: 64, says: /^error: -l: [^]*--?cert/ },
   { what: "a flag of another command", words: ["b", "--for", "3s"], code: 64, says: /^error: --for: .*not an option of "sluice"\n.*sluice demo/ },
   { what: "a configuration that is not there", words: ["-c", "nowhere.toml"], code: 66, says: /^error: .*nowhere\.toml.*no such file/ },
@@ -219,10 +221,10 @@ onEachArtefact("the demo ends quietly when nobody reads its output any more", {}
 
 onEachArtefact("two listeners that cannot be had together are found by check and by the start, and no other program is blamed", {}, async (_t, artefact) => {
   const port = await freePort();
-  const words = ["-l", `mqtt://0.0.0.0:${port}`, "-l", `mqtt://:${port}`, "--to", "mqtt://127.0.0.1:1"];
+  const words = ["-l", `mqtt://:${port}`, "-l", `mqtt://localhost:${port}`, "--to", "mqtt://127.0.0.1:1"];
   for (const line of [words, ["check", ...words]]) {
     const outcome = await runToEnd([...artefact, ...line]);
     assert.equal(outcome.code, 71, outcome.stderr);
-    assert.match(outcome.stderr, new RegExp(`^error: -l: cannot listen on ":${port}": the listener "mqtt://0\\.0\\.0\\.0:${port}" of this configuration has it\n`));
+    assert.match(outcome.stderr, new RegExp(`^error: -l: cannot listen on "localhost:${port}": the listener "mqtt://:${port}" of this configuration has it\n`));
   }
 });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { createServer, type AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { startHttpProxy, startSocksProxy, type ForwardProxyStart } from "../support/forward_proxies.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto, type Mosquitto, type MosquittoOptions } from "../support/mosquitto.ts";
 import { freePort } from "../support/ports.ts";
-import type { SluiceProcess, TestScope } from "../support/process.ts";
+import { runToEnd, type SluiceProcess, type TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { onEachArtefact, startFront, writeTemporary } from "./front.ts";
 import { publish, received, subscribe } from "./mosquitto_clients.ts";
@@ -22,8 +23,8 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { name: "HTTP CONNECT", scheme: "http", start: startHttpProxy, asksForLogin: /the HTTP proxy asks for credentials \(407\)/, refusesLogin: /the HTTP proxy refused the credentials \(407\)/, cannotReach: /the HTTP proxy cannot reach the broker \(502\)/ },
-  { name: "SOCKS 5", scheme: "socks5", start: startSocksProxy, asksForLogin: /the SOCKS proxy asks for credentials/, refusesLogin: /the SOCKS proxy refused the credentials/, cannotReach: /the SOCKS proxy was refused by the broker/ },
+  { name: "HTTP CONNECT", scheme: "http", start: startHttpProxy, asksForLogin: /the HTTP proxy \S+ asks for credentials \(407\)/, refusesLogin: /the HTTP proxy \S+ refused the credentials \(407\)/, cannotReach: /the HTTP proxy \S+ cannot reach the broker \(502\)/ },
+  { name: "SOCKS 5", scheme: "socks5", start: startSocksProxy, asksForLogin: /the SOCKS proxy \S+ asks for credentials/, refusesLogin: /the SOCKS proxy \S+ refused the credentials/, cannotReach: /the SOCKS proxy \S+ was refused by the broker/ },
 ];
 
 async function startBroker(t: TestScope, options: MosquittoOptions = {}): Promise<Mosquitto> {
@@ -94,10 +95,20 @@ for (const { name, scheme, start, asksForLogin, refusesLogin, cannotReach } of K
     const proxy = await start(t);
     const [down, gone] = [await freePort(), await freePort()];
     const to = `mqtt://127.0.0.1:${gone}`;
-    await assertRefused(t, await startFront(t, artefact, { words: ["--via", `${scheme}://127.0.0.1:${down}`, to] }), /connection refused \(the proxy to 127\.0\.0\.1:\d+\)/);
+    await assertRefused(t, await startFront(t, artefact, { words: ["--via", `${scheme}://127.0.0.1:${down}`, to] }), new RegExp(`the proxy 127\\.0\\.0\\.1:${down}: connection refused`));
     await assertRefused(t, await startFront(t, artefact, { words: ["--via", `${scheme}://127.0.0.1:${proxy.port}`, to] }), cannotReach);
     const other = await (scheme === "http" ? startSocksProxy : startHttpProxy)(t);
-    const why = scheme === "http" ? /does not speak HTTP\/1|the proxy closed before the way to the broker was open/ : /does not speak SOCKS 5/;
+    const why = scheme === "http" ? /does not speak HTTP\/1|the proxy \S+ closed before the way to the broker was open/ : /does not speak SOCKS 5/;
     await assertRefused(t, await startFront(t, artefact, { words: ["--via", `${scheme}://127.0.0.1:${other.port}`, to] }), why);
   });
 }
+
+onEachArtefact("a proxy that takes connections and says nothing is named by check, and what was waited for", {}, async (t, artefact) => {
+  const silent = createServer((socket) => void socket.on("error", () => {}));
+  await new Promise<void>((ready) => silent.listen({ host: "127.0.0.1", port: 0 }, ready));
+  t.after(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const toml = `[limits]\ndial_timeout = "300ms"\n[[listeners]]\nlisten = "mqtt://127.0.0.1:0"\n[pools.default]\nbrokers = ["mqtt://127.0.0.1:1"]\nvia = "socks5://127.0.0.1:${port}"\n`;
+  const { stderr } = await runToEnd([...artefact, "check", writeTemporary(t, { "sluice.toml": toml })("sluice.toml")]);
+  assert.match(stderr, new RegExp(`did not answer within 300 ms: waited for the answer of the proxy 127\\.0\\.0\\.1:${port}, which is connected`));
+});

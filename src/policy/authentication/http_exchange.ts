@@ -1,6 +1,6 @@
 export interface HttpQuestion {
   readonly url: URL;
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "HEAD" | "POST";
   readonly headers: Headers;
   readonly body?: string;
   /** For everything, from the look-up of the name to the last byte of the answer. */

@@ -17,6 +17,9 @@ export interface HttpRefusal {
   readonly reason: string;
 }
 
+/** The reason where a byte of the first line is none of HTTP's. */
+export const NOT_HTTP = "what came is not HTTP";
+
 const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
@@ -70,7 +73,7 @@ export class HttpLinesReader {
     const isFirstLine = this.#lines.length === 0;
     if (byte === LF) return isFirstLine && this.#lineStart === index - 1 ? "an empty first line" : undefined;
     if (byte === CR) return undefined;
-    if (isFirstLine) return byte < SPACE || byte >= DELETE ? "what came is not HTTP" : undefined;
+    if (isFirstLine) return byte < SPACE || byte >= DELETE ? NOT_HTTP : undefined;
     return (byte < SPACE && byte !== TAB) || byte === DELETE ? "a control character in a header line" : undefined;
   }
 }
