@@ -1,4 +1,4 @@
-import type { KeyObject } from "node:crypto";
+import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { dateText } from "./date_text.ts";
 import { isCertificateLabel, readPem } from "./pem.ts";
 import { isIssuedBy, readCertificates, type Certificate } from "./read.ts";
@@ -41,7 +41,7 @@ export function keyProblem(pem: string, certificate: Uint8Array | undefined): Pa
 /** undefined: no private key, or an encrypted one. */
 function readPrivateKey(pem: string): KeyObject | undefined {
   try {
-    return crypto().createPrivateKey(pem);
+    return createPrivateKey(pem);
   } catch {
     return undefined;
   }
@@ -49,15 +49,10 @@ function readPrivateKey(pem: string): KeyObject | undefined {
 
 function isKeyOf(certificate: Uint8Array, key: KeyObject): boolean {
   try {
-    return new (crypto().X509Certificate)(certificate).checkPrivateKey(key);
+    return new X509Certificate(certificate).checkPrivateKey(key);
   } catch {
     return false; // a certificate whose key no library can read
   }
-}
-
-/** Asked for and not imported, for what it costs in memory on Bun. */
-function crypto() {
-  return process.getBuiltinModule("node:crypto");
 }
 
 function notCertificate(text: string): PairProblem {
