@@ -49,7 +49,9 @@ export function includesAddress(networks: readonly Network[], address: string): 
 }
 
 function holds({ bytes, prefixBits }: AddressBlock, address: Uint8Array): boolean {
-  return bytes.length === address.length && bytes.every((byte, at) => byte === ((address[at] as number) & maskByte(prefixBits, at)));
+  if (bytes.length !== address.length) return false;
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== ((address[at] as number) & maskByte(prefixBits, at))) return false;
+  return true;
 }
 
 function maskByte(prefixBits: number, at: number): number {
@@ -75,9 +77,24 @@ export function addressBytes(text: string): Uint8Array | undefined {
 }
 
 function ipv4Bytes(text: string): Uint8Array | undefined {
-  const numbers = text.split(".");
-  if (numbers.length !== 4 || !numbers.every((number) => DECIMAL.test(number) && Number(number) <= 255)) return undefined;
-  return Uint8Array.from(numbers, Number);
+  const bytes = new Uint8Array(4);
+  let count = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const from = at;
+    let value = 0;
+    for (let digit = digitAt(text, at); digit >= 0; digit = digitAt(text, ++at)) value = value * 10 + digit;
+    const length = at - from;
+    if (length < 1 || length > 3 || value > 255 || (length > 1 && text[from] === "0") || count === 4) return undefined;
+    bytes[count++] = value;
+    if (at < text.length && text[at] !== ".") return undefined;
+  }
+  return count === 4 ? bytes : undefined;
+}
+
+/** Its value; outside of 0 to 9, or behind the end: negative. */
+function digitAt(text: string, at: number): number {
+  const digit = text.charCodeAt(at) - 48;
+  return digit <= 9 ? digit : -1;
 }
 
 function ipv6Bytes(text: string): Uint8Array | undefined {

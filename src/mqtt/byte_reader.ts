@@ -72,15 +72,6 @@ export class ByteReader {
     return text;
   }
 
-  /** A text of at most so many bytes, one character for each: for names that are known. */
-  ascii(what: string, lengthMax: number): string {
-    const length = this.uint16(what);
-    if (length > lengthMax) this.fail(`${what} of ${length} bytes`);
-    let text = "";
-    if (this.#has(length, what)) for (let count = 0; count < length; count++) text += String.fromCharCode(this.byte(what));
-    return text;
-  }
-
   /** Runs `read` until `length` bytes are used; what it reads may not go past them. */
   within(length: number, what: string, read: () => void): void {
     if (!this.#has(length, what)) return;

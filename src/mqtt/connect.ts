@@ -56,7 +56,7 @@ function refuse(code: FaultCode, detail: string, version: Version | undefined): 
 export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
   const reader = new ByteReader(frame, 1);
   reader.variableInteger("remaining length");
-  const name = reader.ascii("protocol name", 6);
+  const name = readProtocolName(reader);
   const level = reader.byte("protocol level");
   if (reader.failure !== undefined) return refuse("malformed_packet", reader.failure, undefined);
   const version = versionOf(name, level);
@@ -81,12 +81,22 @@ export function readConnect(frame: Uint8Array): Connect | RefusedConnect {
   return { frame, version, bridge: level > 127, clientId, username, keepAliveSeconds, cleanStart, sessionExpirySeconds, credentialsAt, flagsAt };
 }
 
+/** Protocol names, as the number that their bytes make. */
+const MQTT = 0x4d515454, MQISDP = 0x4d51_4973_6470;
+
+function readProtocolName(reader: ByteReader): number {
+  const what = "protocol name";
+  const length = reader.uint16(what);
+  if (length > 6) reader.fail(`${what} of ${length} bytes`);
+  return length === 4 ? reader.uint32(what) : length === 6 ? reader.uint32(what) * 65536 + reader.uint16(what) : 0;
+}
+
 /** Protocol names and levels: MQTT 3.1 section 3.1, [MQTT-3.1.2-1], [MQTT-3.1.2-2]. Bit 7 is the mark of a bridge in 3.x. */
-function versionOf(name: string, level: number): Version | RefusedConnect {
-  if (name === "MQIsdp" && (level & 127) === 3) return 3;
-  if (name === "MQTT" && (level & 127) === 4) return 4;
-  if (name === "MQTT" && level === 5) return 5;
-  if (name !== "MQTT") return refuse("malformed_packet", "the protocol name is not MQTT", undefined);
+function versionOf(name: number, level: number): Version | RefusedConnect {
+  if (name === MQISDP && (level & 127) === 3) return 3;
+  if (name === MQTT && (level & 127) === 4) return 4;
+  if (name === MQTT && level === 5) return 5;
+  if (name !== MQTT) return refuse("malformed_packet", "the protocol name is not MQTT", undefined);
   return refuse("unsupported_version", `protocol level ${level} is not supported`, level > 5 ? 5 : 4);
 }
 

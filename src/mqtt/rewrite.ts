@@ -21,6 +21,10 @@ export interface ConnectChanges {
   readonly userProperties?: readonly (readonly [name: string, value: string])[] | undefined;
 }
 
+export function isUnchanged({ clientId, username, password, keepAliveSeconds, sessionExpirySeconds, willTopic, userProperties }: ConnectChanges): boolean {
+  return (clientId ?? keepAliveSeconds ?? sessionExpirySeconds ?? willTopic ?? userProperties) === undefined && username === undefined && password === undefined;
+}
+
 /**
  * The CONNECT with these changes. Every other byte stays as it was, in its order: other properties, the will, flags, the mark of a
  * bridge, the protocol's name. Lengths are written anew, in their shortest form. Refused is what would be no legal CONNECT, or larger

@@ -16,12 +16,15 @@ export function changesFor(rule: RewriteRule, client: TemplateClient, connect: C
   const { clientId, username, password, willTopicPrefix } = rule;
   const expansion = new Expansion(client);
   const willTopic = willTopicPrefix && connectWillTopic(connect);
+  const ofFive = connect.version === 5 ? changesOfFive(rule, expansion, connect) : undefined;
   const changes: ConnectChanges = {
     clientId: clientId && (isAsToldBefore(clientId, client, connect) ? undefined : expansion.text("client_id", clientId)),
     username: username && expansion.text("username", username),
     password: password && encoder.encode(expansion.text("password", password)),
     willTopic: willTopic && expansion.text("will_topic_prefix", willTopicPrefix) + willTopic,
-    ...(connect.version === 5 && changesOfFive(rule, expansion, connect)),
+    keepAliveSeconds: ofFive?.keepAliveSeconds,
+    sessionExpirySeconds: ofFive?.sessionExpirySeconds,
+    userProperties: ofFive?.userProperties,
   };
   if (expansion.refusal !== undefined) return expansion.refusal;
   const isNamed = changes.username === undefined ? connect.username !== undefined : changes.username !== null;

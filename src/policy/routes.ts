@@ -44,8 +44,14 @@ export class Routes {
 
   /** The first that fits; undefined: none does, and the listener's own pool it is. */
   find(key: RouteKey): RouteConfig | undefined {
-    return this.#rules.find(({ conditions }) => conditions.every((fits) => fits(key)))?.config;
+    for (const rule of this.#rules) if (fits(rule.conditions, key)) return rule.config;
+    return undefined;
   }
+}
+
+function fits(conditions: readonly Condition[], key: RouteKey): boolean {
+  for (const condition of conditions) if (!condition(key)) return false;
+  return true;
 }
 
 /** Cheap ones first. */

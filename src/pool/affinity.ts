@@ -1,3 +1,4 @@
+import { LruMap } from "../lib/lru_map.ts";
 import type { Version } from "../mqtt/fault.ts";
 import type { Broker } from "./broker.ts";
 
@@ -55,8 +56,7 @@ export function expiryIntervalMs(seconds: number): number {
  */
 export class AffinityTable {
   readonly #limits: AffinityLimits;
-  /** In the order of use: a Map keeps that of insertion. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new LruMap<string, Entry>(Infinity);
   #characters = 0;
 
   constructor(limits: AffinityLimits) {
@@ -69,10 +69,7 @@ export class AffinityTable {
 
   /** Where the client's session is, for a client that wants it: with a clean start any broker will do. */
   find(clientId: string, now: number): Broker | undefined {
-    const entry = this.#take(clientId, now);
-    if (entry === undefined) return undefined;
-    this.#put(clientId, entry);
-    return entry.broker;
+    return this.#live(clientId, now)?.broker;
   }
 
   /**
@@ -80,12 +77,11 @@ export class AffinityTable {
    * one: a clean start there would clear it. Brokers that share their sessions must not be told: it would end the new one.
    */
   opened({ clientId, broker, cleanStart, expiryMs, holder }: Opened, now: number): Left | undefined {
-    const before = this.#take(clientId, now);
+    const before = this.#live(clientId, now);
     // Without a clean start and an expiry there is a session for as long as the connection: it can be taken over by the next one.
     if (clientId !== "" && (expiryMs > 0 || !cleanStart)) {
-      this.#put(clientId, { broker, expiryMs: Math.min(expiryMs, this.#limits.expiryMaxMs), holder, expiresAt: Infinity });
-      this.#makeRoom();
-    }
+      this.#keep(clientId, { broker, expiryMs: Math.min(expiryMs, this.#limits.expiryMaxMs), holder, expiresAt: Infinity });
+    } else this.#drop(clientId);
     return before === undefined || before.broker === broker ? undefined : { broker: before.broker, isHeld: before.holder !== undefined };
   }
 
@@ -99,35 +95,31 @@ export class AffinityTable {
   closed(clientId: string, holder: object, now: number): void {
     const entry = this.#entries.get(clientId);
     if (entry === undefined || entry.holder !== holder) return;
-    this.#take(clientId, now);
     entry.holder = undefined;
     entry.expiresAt = now + entry.expiryMs;
-    this.#put(clientId, entry);
   }
 
   /** So that the client may be moved: it is balanced like a new one when it comes again, unless a newer connection of it is remembered. */
   forget(clientId: string, holder: object): void {
-    if (this.#entries.get(clientId)?.holder === holder) this.#take(clientId, -Infinity);
+    if (this.#entries.get(clientId)?.holder === holder) this.#drop(clientId);
   }
 
-  #take(clientId: string, now: number): Entry | undefined {
+  #live(clientId: string, now: number): Entry | undefined {
     const entry = this.#entries.get(clientId);
-    if (entry === undefined) return undefined;
-    this.#entries.delete(clientId);
-    this.#characters -= clientId.length;
-    return now < entry.expiresAt ? entry : undefined;
+    if (entry === undefined || now < entry.expiresAt) return entry;
+    this.#drop(clientId);
+    return undefined;
   }
 
-  #put(clientId: string, entry: Entry): void {
-    this.#entries.set(clientId, entry);
-    this.#characters += clientId.length;
-  }
-
-  #makeRoom(): void {
+  #keep(clientId: string, entry: Entry): void {
     const { entriesMax } = this.#limits;
-    while (this.#entries.size > entriesMax || this.#characters > entriesMax * CHARACTERS_PER_ENTRY) {
-      const [oldest] = this.#entries.keys();
-      this.#take(oldest as string, Infinity);
-    }
+    const { size } = this.#entries;
+    this.#entries.set(clientId, entry);
+    if (this.#entries.size > size) this.#characters += clientId.length;
+    while (this.#entries.size > entriesMax || this.#characters > entriesMax * CHARACTERS_PER_ENTRY) this.#drop(this.#entries.oldestKey as string);
+  }
+
+  #drop(clientId: string): void {
+    if (this.#entries.delete(clientId)) this.#characters -= clientId.length;
   }
 }

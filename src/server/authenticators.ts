@@ -4,7 +4,7 @@ import type { JwtKeys, JwtKeysFault, SecretAlgorithm } from "../policy/authentic
 import type { Authenticator, Verdict } from "../policy/authentication/types.ts";
 import type { System } from "../runtime/types.ts";
 
-/** How many credentials are remembered by a check, 150 bytes each. */
+/** How many credentials are remembered by a check, 200 bytes each. */
 const CACHE_ENTRIES_MAX = 10_000;
 /** Between two requests for a key set, however many tokens name keys that nobody knows. */
 const KEYS_PAUSE_MS = 10_000;

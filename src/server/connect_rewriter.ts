@@ -2,7 +2,7 @@ import type { Limits } from "../config/types.ts";
 import { parseRewrite, type RewriteRule } from "../config/rewrite_rule.ts";
 import { type Connect, readConnect } from "../mqtt/connect.ts";
 import { type Fault, fault } from "../mqtt/fault.ts";
-import { type ConnectChanges, rewriteConnect } from "../mqtt/rewrite.ts";
+import { type ConnectChanges, isUnchanged, rewriteConnect } from "../mqtt/rewrite.ts";
 import { rewriteConnack } from "../mqtt/rewrite_connack.ts";
 import type { Claims } from "../policy/authentication/types.ts";
 import { changesFor } from "../policy/rewrite.ts";
@@ -32,12 +32,12 @@ export class ConnectRewriter {
     if (rule === undefined || connect.rewritten !== undefined) return undefined;
     const changes = changesFor(rule, new ClientFacts(session, claims), connect);
     if ("code" in changes) return changes;
-    if (Object.values(changes).every((change) => change === undefined)) return undefined;
+    if (isUnchanged(changes)) return undefined;
     const frame = rewriteConnect(connect, changes, { sizeMax: this.#sizeMax });
     if ("code" in frame) return frame;
     const read = readConnect(frame); // a rule that makes something illegal of it must not get through
     if ("refused" in read) return fault("internal_error", `the rewritten CONNECT: ${read.refused.detail}`);
-    session.connect = { ...connect, rewritten: new RewrittenConnect(read, connect, changes) };
+    connect.rewritten = new RewrittenConnect(read, connect, changes);
     if (read.clientId !== connect.clientId) session.idAtBrokers = read.clientId;
     return undefined;
   }

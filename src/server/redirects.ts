@@ -4,7 +4,7 @@ import type { Connack } from "../mqtt/connack.ts";
 import { type Connect, readConnect } from "../mqtt/connect.ts";
 import { isRedirect, referenceIn } from "../mqtt/disconnect.ts";
 import { disconnectPacket } from "../mqtt/fault.ts";
-import { LruMap } from "../policy/authentication/lru_map.ts";
+import { LruMap } from "../lib/lru_map.ts";
 import type { Broker } from "../pool/broker.ts";
 import { brokersNamed } from "../pool/server_reference.ts";
 import type { Dial, DialHandler } from "../runtime/types.ts";

@@ -45,7 +45,7 @@ export class Session implements Timed, DialHandler {
   /** How long the broker keeps the MQTT session; known when it is open. */
   sessionExpirySeconds = 0;
   /** Until the session is open. */
-  connect: (Connect & { readonly rewritten?: Rewritten }) | undefined = undefined;
+  connect: (Connect & { rewritten?: Rewritten }) | undefined = undefined;
   readonly machine = new Machine();
   connectNumber = 0; // of its CONNECT, in the order in which they came
   readonly startedAt: number;

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 
 const KEY_BYTES = 32;
 
-export type CredentialsKey = (...parts: readonly (string | Uint8Array)[]) => string;
+export type CredentialsKey = (text: string, secret?: Uint8Array) => string;
 
 /**
  * Names credentials for a cache: the same ones have the same name, and nobody who reads the memory learns them from it, because
@@ -10,12 +10,9 @@ export type CredentialsKey = (...parts: readonly (string | Uint8Array)[]) => str
  */
 export function createCredentialsKey(): CredentialsKey {
   const key = randomBytes(KEY_BYTES);
-  return (...parts) => {
-    const hmac = createHmac("sha256", key);
-    for (const part of parts) {
-      // The length in front, so that no part can look like the end of another one.
-      hmac.update(`${typeof part === "string" ? Buffer.byteLength(part) : part.length}:`).update(part);
-    }
-    return hmac.digest("base64");
+  return (text, secret) => {
+    // The length in front, so that no end of the text can look like the beginning of the secret.
+    const hmac = createHmac("sha256", key).update(`${text.length}:${text}`);
+    return (secret === undefined ? hmac : hmac.update(secret)).digest("base64");
   };
 }

@@ -1,6 +1,6 @@
 import { createCredentialsKey } from "./credentials_key.ts";
 import { matchesPassword } from "./hash_password.ts";
-import { LruMap } from "./lru_map.ts";
+import { LruMap } from "../../lib/lru_map.ts";
 import type { PasswordUsers } from "./password_file.ts";
 import type { PasswordHash } from "./password_hash.ts";
 import { NEXT, refused, type Authenticator, type Refused, type Verdict } from "./types.ts";
@@ -15,7 +15,7 @@ export interface PasswordAuthenticatorOptions {
   readonly users: PasswordUsers;
   /** How long a password that was right is taken for right without hashing it again; 0: always hash. */
   readonly cacheMs: number;
-  /** How many of them are remembered, 150 bytes each. */
+  /** How many of them are remembered, 200 bytes each. */
   readonly cacheEntriesMax: number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
