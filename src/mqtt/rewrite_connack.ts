@@ -14,11 +14,12 @@ import { Splice, uint32Property, variableIntegerBytes } from "./rewrite_splice.t
  * readConnack took.
  */
 export function rewriteConnack(frame: Uint8Array, connect: Connect, changes: ConnectChanges): Uint8Array | Fault {
+  if (connect.version !== 5) return frame;
   const reader = new ByteReader(frame, 1);
   const length = reader.variableInteger("remaining length");
   const bodyAt = reader.position;
   const isRefusal = frame[bodyAt + 1] !== 0;
-  if (connect.version !== 5 || isRefusal || length === 2) return frame;
+  if (isRefusal || length === 2) return frame;
   reader.position += 2; // acknowledge flags and reason code
   const propertyLengthAt = reader.position;
   const told = readProperties(reader, CONNACK_PROPERTIES, "CONNACK");
