@@ -14,7 +14,6 @@ import process from "node:process";
 const ROOT = import.meta.dirname;
 const VERSION: string = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
 const MAIN = join(ROOT, "src/main.ts");
-const EXECUTABLE = join(ROOT, "src/executable.ts");
 const LIBRARY = join(ROOT, "src/index.ts");
 const DENO_SHEBANG = "/usr/bin/env -S deno run -A";
 
@@ -46,7 +45,7 @@ interface CompileOptions {
 async function compile(outfile: string, { target, profile }: CompileOptions = {}): Promise<void> {
   const built = await Bun.build({
     ...common,
-    entrypoints: [EXECUTABLE],
+    entrypoints: [MAIN],
     target: "bun",
     minify: true,
     bytecode: true,

@@ -16,16 +16,13 @@ export function changesFor(rule: RewriteRule, client: TemplateClient, connect: C
   const { clientId, username, password, willTopicPrefix } = rule;
   const expansion = new Expansion(client);
   const willTopic = willTopicPrefix && connectWillTopic(connect);
-  const ofFive = connect.version === 5 ? changesOfFive(rule, expansion, connect) : undefined;
-  const changes: ConnectChanges = {
+  const ofAny: ConnectChanges = {
     clientId: clientId && (isAsToldBefore(clientId, client, connect) ? undefined : expansion.text("client_id", clientId)),
     username: username && expansion.text("username", username),
     password: password && encoder.encode(expansion.text("password", password)),
     willTopic: willTopic && expansion.text("will_topic_prefix", willTopicPrefix) + willTopic,
-    keepAliveSeconds: ofFive?.keepAliveSeconds,
-    sessionExpirySeconds: ofFive?.sessionExpirySeconds,
-    userProperties: ofFive?.userProperties,
   };
+  const changes = connect.version === 5 ? { ...ofAny, ...changesOfFive(rule, expansion, connect) } : ofAny;
   if (expansion.refusal !== undefined) return expansion.refusal;
   const isNamed = changes.username === undefined ? connect.username !== undefined : changes.username !== null;
   if (changes.password && !isNamed && connect.version !== 5) {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { ARTEFACTS, runToEnd, startSluice } from "../support/process.ts";
+import { ARTEFACTS, runToEnd } from "../support/process.ts";
 import { readImports } from "./floors.ts";
 
 const VERSION: string = JSON.parse(readFileSync("package.json", "utf8")).version;
@@ -28,18 +28,6 @@ test("the executable runs no foreign bunfig.toml and reads no .env of the direct
   const bun = await runToEnd([resolve("node_modules/.bin/bun"), "run", "./foreign.ts"], { cwd: directory });
   assert.equal(bun.code, 0, bun.stderr);
   assert.equal(readFileSync(trace, "utf8"), "1");
-});
-
-test("the executable starts itself again with what its compiler goes by: one process with the same arguments, and what was set before stays", async (t) => {
-  const setting = "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp";
-  const words = ["--listen", "mqtt://127.0.0.1:0", "--to", "mqtt://127.0.0.1:1", "--log-level", "info"];
-  for (const [given, expected] of [[undefined, "400000"], ["64000", "64000"]] as const) {
-    const sluice = await startSluice(t, [...ARTEFACTS.bun, ...words], { env: { [setting]: given } });
-    await sluice.waitForEvent("listener.start");
-    const listOf = (name: "environ" | "cmdline") => readFileSync(`/proc/${sluice.pid}/${name}`, "utf8").split("\0");
-    assert.ok(listOf("environ").includes(`${setting}=${expected}`));
-    assert.deepEqual(listOf("cmdline").slice(1, -1), words);
-  }
 });
 
 for (const [runtime, command] of Object.entries(ARTEFACTS)) {

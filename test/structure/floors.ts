@@ -18,19 +18,15 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
   ["session", 3],
   ["server", 4],
   ["cli", 5],
-  ["executable.ts", 5],
   ["main.ts", 5],
   ["index.ts", 5],
 ]);
 
 /** Neighbours that may be used all the same: importer, imported. */
-const NEIGHBOURS: ReadonlySet<string> = new Set(["runtime lib", "config transport", "executable.ts main.ts", "main.ts cli", "index.ts cli"]);
+const NEIGHBOURS: ReadonlySet<string> = new Set(["runtime lib", "config transport", "main.ts cli", "index.ts cli"]);
 
 /** The only files that choose a runtime; everything else is given one. */
 const RUNTIME_CHOOSERS: ReadonlySet<string> = new Set(["src/main.ts", "src/index.ts"]);
-
-/** Where the executable, the programs for Deno and Node, and the library begin. */
-const ENTRIES: ReadonlySet<string> = new Set(["src/executable.ts", ...RUNTIME_CHOOSERS]);
 
 /** Packages that one command or an error needs: imported at the top they would cost every start its memory. */
 const LATE_PACKAGES: ReadonlySet<string> = new Set(["aedes", "@valibot/to-json-schema", "toml-eslint-parser", "@peculiar/x509", "reflect-metadata", "jose", "@noble/hashes/argon2.js"]);
@@ -92,7 +88,7 @@ function judge(path: string, { specifier }: Import): string | undefined {
 
 /** Files under src/ that no import leads to, from the program, the library or a test. */
 export function findUnreached(sources: Sources, adapters: readonly string[]): string[] {
-  const roots = [...sources.keys()].filter((path) => ENTRIES.has(path) || !path.startsWith("src/"));
+  const roots = [...sources.keys()].filter((path) => RUNTIME_CHOOSERS.has(path) || !path.startsWith("src/"));
   const reached = walk(sources, adapters, roots, () => true);
   return [...sources.keys()].filter((path) => path.startsWith("src/") && !reached.has(path));
 }

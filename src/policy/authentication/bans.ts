@@ -1,6 +1,6 @@
 import { matchesGlob } from "../../lib/glob.ts";
-import { includesAddress, type Network } from "../../lib/network.ts";
 import { LruMap } from "../../lib/lru_map.ts";
+import { includesAddress, type Network } from "../../lib/network.ts";
 import { sourceNetwork } from "./source_network.ts";
 import { refused, type Identity, type Refused } from "./types.ts";
 

@@ -1,6 +1,6 @@
+import { LruMap } from "../../lib/lru_map.ts";
 import { createCredentialsKey } from "./credentials_key.ts";
 import { matchesPassword } from "./hash_password.ts";
-import { LruMap } from "../../lib/lru_map.ts";
 import type { PasswordUsers } from "./password_file.ts";
 import type { PasswordHash } from "./password_hash.ts";
 import { NEXT, refused, type Authenticator, type Refused, type Verdict } from "./types.ts";

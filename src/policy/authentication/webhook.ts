@@ -1,6 +1,6 @@
+import { LruMap } from "../../lib/lru_map.ts";
 import { createCredentialsKey } from "./credentials_key.ts";
 import { askHttp } from "./http_exchange.ts";
-import { LruMap } from "../../lib/lru_map.ts";
 import { refused, type Allowed, type Authenticator, type Next, type Verdict } from "./types.ts";
 import { webhookBody, webhookVerdict } from "./webhook_body.ts";
 import { WorkQueue } from "./work_queue.ts";

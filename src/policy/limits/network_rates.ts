@@ -1,5 +1,5 @@
-import { type BucketRate, fullAfterTaking, hasToken } from "../../lib/token_bucket.ts";
 import { LruMap } from "../../lib/lru_map.ts";
+import { type BucketRate, fullAfterTaking, hasToken } from "../../lib/token_bucket.ts";
 
 /** How many networks are remembered, about 1.5 MB. Whoever can come from more than these has a full bucket again for each that was forgotten. */
 export const NETWORKS_MAX = 10_000;
