@@ -175,7 +175,7 @@ for (const frozen of ["client", "broker"] as const) {
     assert.ok(taken > 100_000 && taken < 40_000_000, `${taken} bytes were taken`);
     broker.socket.resume();
     await Promise.all([client.close(), other.close()]);
-    await rig.settled();
+    await rig.settled(20_000); // on Deno a socket with so much unsent keeps this process busy for seconds when it is thrown away
   });
 }
 
