@@ -1,13 +1,11 @@
 import type { Connect } from "./connect.ts";
-import { endOfField, endOfProperty, layoutOf, PACKET_SIZE_MAX, PASSWORD, textAt, USER_PROPERTY, USERNAME } from "./connect_layout.ts";
+import { endOfField, endOfProperty, hasPassword, layoutOf, PACKET_SIZE_MAX, passwordAt, textAt, USER_PROPERTY } from "./connect_layout.ts";
 
 /** What a CONNECT says beyond the fields of `Connect`. Nothing here costs anything before it is called; it is read anew each time. */
 
 /** A view of the frame, not a copy; undefined: the client gave none. */
-export function connectPassword({ frame, flagsAt, credentialsAt }: Connect): Uint8Array | undefined {
-  const flags = frame[flagsAt] as number;
-  if (!(flags & PASSWORD)) return undefined;
-  return frame.subarray((flags & USERNAME ? endOfField(frame, credentialsAt) : credentialsAt) + 2);
+export function connectPassword(connect: Connect): Uint8Array | undefined {
+  return hasPassword(connect) ? connect.frame.subarray(passwordAt(connect) + 2) : undefined;
 }
 
 /** undefined: there is no will. */

@@ -27,7 +27,8 @@ export interface ConnectLayout {
 }
 
 /** Walks over the lengths alone: readConnect has judged every field of this frame. */
-export function layoutOf({ frame, version, flagsAt, credentialsAt }: Connect): ConnectLayout {
+export function layoutOf(connect: Connect): ConnectLayout {
+  const { frame, version, flagsAt, credentialsAt } = connect;
   const flags = frame[flagsAt] as number;
   const propertyLengthAt = flagsAt + 3; // behind the flags and the keep-alive
   const propertiesAt = version === 5 ? endOfVariableInteger(frame, propertyLengthAt) : propertyLengthAt;
@@ -41,8 +42,13 @@ export function layoutOf({ frame, version, flagsAt, credentialsAt }: Connect): C
     willAt,
     willTopicAt: (flags & WILL) === 0 ? undefined : version === 5 ? endOfBlock(frame, willAt) : willAt,
     usernameAt: credentialsAt,
-    passwordAt: flags & USERNAME ? endOfField(frame, credentialsAt) : credentialsAt,
+    passwordAt: passwordAt(connect),
   };
+}
+
+/** Where the password stands, if there is one: behind the user name, if there is one. */
+export function passwordAt({ frame, flagsAt, credentialsAt }: Connect): number {
+  return (frame[flagsAt] as number) & USERNAME ? endOfField(frame, credentialsAt) : credentialsAt;
 }
 
 export function hasPassword({ frame, flagsAt }: Connect): boolean {
