@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { pause, until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
-import { freePort } from "../support/ports.ts";
+import { freePort, freePorts } from "../support/ports.ts";
 import { seeded } from "../support/seed.ts";
 import { answer, type BrokerConnection, type BrokerOptions, hexOf } from "./recording_broker.ts";
 import { type Rig, startRig } from "./rig.ts";
@@ -35,7 +35,8 @@ test("U1: a name that does not exist: CONNACK 3 or 0x88", async (t) => {
 });
 
 test("U1: brokers that refuse are passed over without a trace", async (t) => {
-  const rig = await startRig(t, { urls: [`mqtt://127.0.0.1:${await freePort()}`, `mqtt://127.0.0.1:${await freePort()}`] });
+  const urls = (await freePorts(2)).map((port) => `mqtt://127.0.0.1:${port}`);
+  const rig = await startRig(t, { urls });
   for (let round = 0; round < 6; round++) await rig.canary();
   await rig.settled();
 });

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { startHttpProxy, startSocksProxy, type ForwardProxyStart } from "../support/forward_proxies.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto, type Mosquitto, type MosquittoOptions } from "../support/mosquitto.ts";
-import { freePort } from "../support/ports.ts";
+import { freePorts } from "../support/ports.ts";
 import { runToEnd, type SluiceProcess, type TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { onEachArtefact, startFront, writeTemporary } from "./front.ts";
@@ -93,7 +93,7 @@ for (const { name, scheme, start, asksForLogin, refusesLogin, cannotReach } of K
 
   onEachArtefact(`${name}: a proxy that is down, one that cannot reach the broker, and one that is none are told apart`, {}, async (t, artefact) => {
     const proxy = await start(t);
-    const [down, gone] = [await freePort(), await freePort()];
+    const [down, gone] = await freePorts(2);
     const to = `mqtt://127.0.0.1:${gone}`;
     await assertRefused(t, await startFront(t, artefact, { words: ["--via", `${scheme}://127.0.0.1:${down}`, to] }), new RegExp(`the proxy 127\\.0\\.0\\.1:${down}: connection refused`));
     await assertRefused(t, await startFront(t, artefact, { words: ["--via", `${scheme}://127.0.0.1:${proxy.port}`, to] }), cannotReach);
