@@ -110,7 +110,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
       await broker.start();
       return broker;
     } catch (error) {
-      const clash = broker.log.includes("Address already in use");
+      const clash = /Address already in use|Unable to create websockets listener/.test(broker.log);
       await broker.stop();
       if (!clash || attempt === CLASHES_MAX) throw error;
     }

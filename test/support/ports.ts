@@ -1,35 +1,34 @@
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
+/** Below the ports that a kernel gives by itself (Linux from 32768, others from 49152): no connection and no listener on port 0 has one by chance. */
+const FIRST = 20_000;
+const COUNT = 12_000;
+
+const given = new Set<number>();
+
 /**
- * A port of the loopback address that nobody had a moment ago. Somebody may take it before its user binds it, so only
- * programs that cannot be asked to bind port 0 get one, and whoever starts them tries again on a clash.
+ * A port of the loopback address that nobody had a moment ago, and that this process has not asked for before. Another process may take
+ * it before its user binds it, so only programs that cannot be asked to bind port 0 get one, and whoever starts them tries again on a clash.
  */
-export function freePort(host = "127.0.0.1"): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen({ host, port: 0 }, () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === "string") reject(new Error("find a free port: no address was given"));
-        else resolve(address.port);
-      });
-    });
-  });
+export async function freePort(host = "127.0.0.1"): Promise<number> {
+  for (;;) {
+    const port = FIRST + randomInt(COUNT);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port, host)) return port;
+  }
 }
 
-/** Different free ports: they are held together until all are known. */
-export async function freePorts(count: number, host = "127.0.0.1"): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.on("error", reject);
-          server.listen({ host, port: 0 }, () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-  return ports;
+/** Different free ports. */
+export function freePorts(count: number, host = "127.0.0.1"): Promise<number[]> {
+  return Promise.all(Array.from({ length: count }, () => freePort(host)));
+}
+
+function isFree(port: number, host: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? resolve(false) : reject(error)));
+    server.listen({ host, port }, () => server.close(() => resolve(true)));
+  });
 }
