@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
+import { noFTL } from "bun:jsc";
 
 const ROOT = import.meta.dirname;
 const VERSION: string = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
@@ -36,6 +37,40 @@ const common = {
   throw: false,
 } as const satisfies Partial<Bun.BuildConfig>;
 
+/**
+ * Keeps the engine's best compiler away from what runs a few times for a client. It would begin with each of these functions after some
+ * 4,000 clients, in the middle of the storm that follows a start, and what it makes of them is no faster there than what the second best
+ * made (`bench/README.md`). What runs for each packet is left to it. Private methods cannot be reached from outside of their class.
+ */
+const secondBest: Bun.BunPlugin = {
+  name: "second-best-compiler",
+  setup(build) {
+    build.onResolve({ filter: /^hold-back$/ }, ({ path }) => ({ path, namespace: "build" }));
+    build.onLoad({ filter: /^hold-back$/, namespace: "build" }, () => ({ loader: "js", contents: `import { noFTL } from "bun:jsc";\nexport ${holdBack}` }));
+    build.onLoad({ filter: RUNS_FOR_A_CLIENT }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const named = (kind: string) => Array.from(source.matchAll(new RegExp(`^(?:export )?(?:${kind}) (\\w+)`, "gm")), ([, name]) => name);
+      const call = `holdBack([${named("(?:async )?function\\*?")}], [${named("(?:abstract )?class")}]);`;
+      return { loader: "ts", contents: `${source}\nimport { holdBack } from "hold-back";\n${call}\n` };
+    });
+  },
+};
+
+const RUNS_FOR_A_CLIENT =
+  /\/src\/(?:lib|mqtt|policy|pool|server|session|transport\/tls_hello|runtime\/(?:bun_dial|bun_listener|bun_tls|handlers)\b)(?!.*(?:byte_buffer|frame_follower)).*\.ts$/;
+
+/** Runs in the executable: its text is all that is used here. */
+function holdBack(functions: (() => unknown)[], classes: (new () => object)[]): void {
+  for (const each of functions) noFTL(each);
+  for (const { prototype } of classes) {
+    for (const name of Object.getOwnPropertyNames(prototype)) {
+      const { value, get } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
+      if (typeof value === "function") noFTL(value); // `constructor` among them
+      if (get !== undefined) noFTL(get);
+    }
+  }
+}
+
 interface CompileOptions {
   readonly target?: Bun.Build.CompileTarget;
   /** A file with the order in which a start used its functions. */
@@ -47,6 +82,7 @@ async function compile(outfile: string, { target, profile }: CompileOptions = {}
     ...common,
     entrypoints: [MAIN],
     target: "bun",
+    plugins: [secondBest],
     minify: true,
     bytecode: true,
     // what is imported late is then also loaded late: in one chunk everything is read at the start
@@ -147,7 +183,8 @@ async function declare(index: string, out: string): Promise<void> {
   mkdirSync(work, { recursive: true });
   const config = {
     extends: relative(work, join(ROOT, "tsconfig.json")),
-    compilerOptions: { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(ROOT, "src"), outDir: "." },
+    // `out` may be anywhere; the types of Bun are looked for from here
+    compilerOptions: { typeRoots: [join(ROOT, "node_modules")], noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(ROOT, "src"), outDir: "." },
     include: [],
     files: [LIBRARY],
   };

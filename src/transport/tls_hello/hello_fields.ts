@@ -47,18 +47,20 @@ export function readHelloFields(body: Uint8Array): HelloFields | { readonly refu
 
 function readExtensions(reader: VectorReader, fields: MutableFields): void {
   const seen = new Set<number>();
-  reader.all(reader.vector16("extensions"), (extensions) => {
-    const type = extensions.uint16("an extension's type");
-    const content = extensions.vector16("an extension");
-    if (seen.has(type)) extensions.fail(`extension ${type} twice`); // RFC 8446 section 4.2: which one would count?
-    seen.add(type);
-    const read = READERS.get(type);
-    if (read === undefined || extensions.failure !== undefined) return;
-    const inside = new VectorReader(content);
-    read(inside, fields);
-    if (inside.left > 0) inside.fail(`bytes after the content of extension ${type}`);
-    if (inside.failure !== undefined) extensions.fail(inside.failure);
-  });
+  reader.all(reader.vector16("extensions"), (extensions) => readExtension(extensions, seen, fields));
+}
+
+function readExtension(extensions: VectorReader, seen: Set<number>, fields: MutableFields): void {
+  const type = extensions.uint16("an extension's type");
+  const content = extensions.vector16("an extension");
+  if (seen.has(type)) extensions.fail(`extension ${type} twice`); // RFC 8446 section 4.2: which one would count?
+  seen.add(type);
+  const read = READERS.get(type);
+  if (read === undefined || extensions.failure !== undefined) return;
+  const inside = new VectorReader(content);
+  read(inside, fields);
+  if (inside.left > 0) inside.fail(`bytes after the content of extension ${type}`);
+  if (inside.failure !== undefined) extensions.fail(inside.failure);
 }
 
 const READERS: ReadonlyMap<number, (reader: VectorReader, fields: MutableFields) => void> = new Map([
