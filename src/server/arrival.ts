@@ -197,9 +197,9 @@ export class Arrival implements Timed, SecureHandler {
     // Verified, and yet nobody could say whose it is.
     if (facts.certificate !== undefined && certificate === undefined) return this.#refuse("handshake_failed", "TLS: the client's certificate cannot be read");
     this.#tls = { version, alpn, serverName: this.#hello?.serverName, certificate };
-    const secure = this.entrance.accept.filter((transport) => transport === "mqtts" || transport === "wss");
-    if (secure.length > 1) this.#expect("inner_bytes", new FirstBytes());
-    else if (secure[0] === "wss") this.#expectUpgrade();
+    const { acceptInTls } = this.entrance;
+    if (acceptInTls.length > 1) this.#expect("inner_bytes", new FirstBytes());
+    else if (acceptInTls[0] === "wss") this.#expectUpgrade();
     else this.#enter("mqtts", NOTHING);
   }
 

@@ -45,6 +45,8 @@ export class Entrance {
   /** undefined: no TLS, or TLS that is passed through. */
   readonly certificates: CertificateStore | undefined;
   readonly accept: readonly Transport[];
+  /** Those of them that begin with TLS. */
+  readonly acceptInTls: readonly Transport[];
   readonly upgradeRules: UpgradeRules;
   readonly webSocket: WebSocketSettings;
   readonly #owner: EntranceOwner;
@@ -60,6 +62,7 @@ export class Entrance {
     this.context = context;
     this.certificates = certificates;
     this.accept = config.accept ?? [config.scheme as Transport];
+    this.acceptInTls = this.accept.filter((transport) => transport === "mqtts" || transport === "wss");
     const { path = "/mqtt", protocols = [], origins } = config.websocket ?? {};
     this.upgradeRules = { path, protocols, origins };
     this.webSocket = { role: "server", wheel: owner.wheel };

@@ -20,6 +20,8 @@ const SERVER_NAME = 0;
 const ALPN = 16;
 const SUPPORTED_VERSIONS = 43;
 const HOST_NAME_TYPE = 0;
+/** No client has more than some thirty. */
+export const EXTENSIONS_MAX = 256;
 
 const VERSIONS: ReadonlyMap<number, TlsVersion> = new Map([
   [0x0300, "SSL 3.0"],
@@ -35,75 +37,77 @@ export function readHelloFields(body: Uint8Array): HelloFields | { readonly refu
   const reader = new VectorReader(body);
   const legacyVersion = reader.uint16("version");
   const fields: MutableFields = { serverName: undefined, alpn: [], version: VERSIONS.get(Math.min(legacyVersion, LEGACY_VERSION_MAX)) };
-  reader.bytes(32, "random");
-  if (reader.vector8("session id").length > 32) reader.fail("session id of more than 32 bytes");
-  const suites = reader.vector16("cipher suites").length;
+  reader.skip(32, "random");
+  if (reader.skipVector(1, "session id") > 32) reader.fail("session id of more than 32 bytes");
+  const suites = reader.skipVector(2, "cipher suites");
   if (suites === 0 || suites % 2 !== 0) reader.fail(`cipher suites of ${suites} bytes`);
-  if (reader.vector8("compression methods").length === 0) reader.fail("no compression methods");
+  if (reader.skipVector(1, "compression methods") === 0) reader.fail("no compression methods");
   if (reader.left > 0) readExtensions(reader, fields); // before TLS 1.3 there may be none
   if (reader.left > 0) reader.fail("bytes after the extensions");
   return reader.failure === undefined ? fields : { refused: reader.failure };
 }
 
+/** The types of the extensions of the hello that is being read. */
+const types = new Uint16Array(EXTENSIONS_MAX);
+
 function readExtensions(reader: VectorReader, fields: MutableFields): void {
-  const seen = new Set<number>();
-  reader.all(reader.vector16("extensions"), (extensions) => readExtension(extensions, seen, fields));
+  const outerEnd = reader.enter(2, "extensions");
+  for (let count = 0; reader.left > 0; count++) readExtension(reader, count, fields);
+  reader.leave(outerEnd);
 }
 
-function readExtension(extensions: VectorReader, seen: Set<number>, fields: MutableFields): void {
-  const type = extensions.uint16("an extension's type");
-  const content = extensions.vector16("an extension");
-  if (seen.has(type)) extensions.fail(`extension ${type} twice`); // RFC 8446 section 4.2: which one would count?
-  seen.add(type);
-  const read = READERS.get(type);
-  if (read === undefined || extensions.failure !== undefined) return;
-  const inside = new VectorReader(content);
-  read(inside, fields);
-  if (inside.left > 0) inside.fail(`bytes after the content of extension ${type}`);
-  if (inside.failure !== undefined) extensions.fail(inside.failure);
+function readExtension(reader: VectorReader, count: number, fields: MutableFields): void {
+  if (count === EXTENSIONS_MAX) return reader.fail(`more than ${EXTENSIONS_MAX} extensions`);
+  const type = reader.uint16("an extension's type");
+  const outerEnd = reader.enter(2, "an extension");
+  // RFC 8446 section 4.2: which one would count?
+  for (let index = 0; index < count; index++) if (types[index] === type) reader.fail(`extension ${type} twice`);
+  types[count] = type;
+  if (type === SERVER_NAME) readServerNames(reader, fields);
+  else if (type === ALPN) readProtocols(reader, fields);
+  else if (type === SUPPORTED_VERSIONS) readVersions(reader, fields);
+  else reader.skip(reader.left, "an extension");
+  if (reader.left > 0) reader.fail(`bytes after the content of extension ${type}`);
+  reader.leave(outerEnd);
 }
-
-const READERS: ReadonlyMap<number, (reader: VectorReader, fields: MutableFields) => void> = new Map([
-  [SERVER_NAME, readServerNames],
-  [ALPN, readProtocols],
-  [SUPPORTED_VERSIONS, readVersions],
-]);
 
 function readServerNames(reader: VectorReader, fields: MutableFields): void {
-  const list = reader.vector16("server names");
-  if (list.length === 0) reader.fail("an empty list of server names");
-  let found = false;
-  reader.all(list, (names) => {
-    const type = names.uint8("a server name's type");
-    const bytes = names.vector16("server name"); // other types begin with a length of two bytes too: RFC 6066 section 3
-    if (type !== HOST_NAME_TYPE || names.failure !== undefined) return;
-    if (found) return names.fail("two server names");
+  const outerEnd = reader.enter(2, "server names");
+  if (reader.left === 0) reader.fail("an empty list of server names");
+  for (let found = false; reader.left > 0; ) {
+    const type = reader.uint8("a server name's type");
+    const bytes = reader.vector16("server name"); // other types begin with a length of two bytes too: RFC 6066 section 3
+    if (type !== HOST_NAME_TYPE || reader.failure !== undefined) continue;
+    if (found) reader.fail("two server names");
     found = true;
     const read = readServerName(bytes);
-    if ("refused" in read) names.fail(`server name ${read.refused}`);
+    if ("refused" in read) reader.fail(`server name ${read.refused}`);
     else fields.serverName = read.name;
-  });
+  }
+  reader.leave(outerEnd);
 }
 
 function readProtocols(reader: VectorReader, fields: MutableFields): void {
-  const list = reader.vector16("ALPN");
-  if (list.length === 0) reader.fail("an empty ALPN list");
+  const outerEnd = reader.enter(2, "ALPN");
+  if (reader.left === 0) reader.fail("an empty ALPN list");
   const protocols: string[] = [];
-  reader.all(list, (names) => {
-    const name = names.vector8("ALPN protocol");
-    if (name.length === 0) names.fail("an empty ALPN protocol");
+  while (reader.left > 0) {
+    const name = reader.vector8("ALPN protocol");
+    if (name.length === 0) reader.fail("an empty ALPN protocol");
     protocols.push(String.fromCharCode(...name));
-  });
+  }
   fields.alpn = protocols;
+  reader.leave(outerEnd);
 }
 
 function readVersions(reader: VectorReader, fields: MutableFields): void {
-  const list = reader.vector8("supported versions");
-  if (list.length === 0) reader.fail("an empty list of supported versions");
+  const outerEnd = reader.enter(1, "supported versions");
+  if (reader.left === 0) reader.fail("an empty list of supported versions");
   let highest = 0;
-  reader.all(list, (versions) => {
-    const version = versions.uint16("a supported version");
+  while (reader.left > 0) {
+    const version = reader.uint16("a supported version");
     if (VERSIONS.has(version)) highest = Math.max(highest, version); // what we do not know may be GREASE: RFC 8701
-  });
+  }
   fields.version = VERSIONS.get(highest);
+  reader.leave(outerEnd);
 }

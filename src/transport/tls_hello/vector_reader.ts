@@ -8,13 +8,15 @@ export class VectorReader {
   failure: string | undefined = undefined;
   position = 0;
   readonly #bytes: Uint8Array;
+  #end: number;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#end = bytes.length;
   }
 
   get left(): number {
-    return this.failure === undefined ? this.#bytes.length - this.position : 0;
+    return this.failure === undefined ? this.#end - this.position : 0;
   }
 
   fail(reason: string): void {
@@ -55,11 +57,29 @@ export class VectorReader {
     return this.bytes(this.uint16(what), what);
   }
 
-  /** Runs `read` on the bytes again and again until it has used them up; what is wrong inside is wrong here. */
-  all(bytes: Uint8Array, read: (inside: VectorReader) => void): void {
-    const inside = new VectorReader(bytes);
-    while (inside.left > 0) read(inside);
-    if (inside.failure !== undefined) this.fail(inside.failure);
+  skip(count: number, what: string): void {
+    if (this.left < count) this.fail(`${what} is cut short`);
+    if (this.failure === undefined) this.position += count;
+  }
+
+  /** Skips bytes behind a length of one or two bytes; answers how many. */
+  skipVector(lengthBytes: 1 | 2, what: string): number {
+    const length = this.#number(lengthBytes, what);
+    this.skip(length, what);
+    return length;
+  }
+
+  /** What is behind a length of one or two bytes is all that is left until `leave`, which takes the answer. */
+  enter(lengthBytes: 1 | 2, what: string): number {
+    const outerEnd = this.#end;
+    const length = this.#number(lengthBytes, what);
+    if (this.left < length) this.fail(`${what} is cut short`);
+    else this.#end = this.position + length;
+    return outerEnd;
+  }
+
+  leave(outerEnd: number): void {
+    this.#end = outerEnd;
   }
 
   #number(count: number, what: string): number {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type ClientHello, ClientHelloReader, HELLO_BYTES_MAX, KEPT_BYTES_MAX, type RefusedHello } from "../../../src/transport/tls_hello/client_hello.ts";
+import { EXTENSIONS_MAX } from "../../../src/transport/tls_hello/hello_fields.ts";
 import { bytes, hex } from "../../support/mqtt_bytes.ts";
 import { type SeededRandom, seeded } from "../../support/seed.ts";
 import { feed, judged, mutated, pieces } from "../proxy_protocol/pieces.ts";
@@ -155,6 +156,7 @@ describe("ClientHelloReader: structure", () => {
     ["bytes after the extensions", records(helloMessage({ extensions: [], trailing: hex("00") })), /bytes after the extensions/],
     ["one byte where extensions would be", records(helloMessage({ trailing: hex("00") })), /extensions is cut short/],
     ["half an extension", records(helloMessage({ extensions: [hex("00 10 00")] })), /an extension is cut short/],
+    ["one extension more than is read", records(helloMessage({ extensions: Array.from({ length: EXTENSIONS_MAX + 1 }, (_, at) => extension(1_000 + at)) })), /more than 256 extensions/],
     ["an empty hello", hex("16 03 01 00 04 01 00 00 00"), /version is cut short/],
   ];
   for (const [what, stream, reason] of refused) {
@@ -164,6 +166,10 @@ describe("ClientHelloReader: structure", () => {
       assert.match(answer.refused, reason);
     });
   }
+
+  test("takes as many extensions as are read", () => {
+    accepted(withExtensions(...Array.from({ length: EXTENSIONS_MAX }, (_, at) => extension(1_000 + at))));
+  });
 
   test("every hello that is cut waits for more (M6)", () => {
     for (const { bytes: stream } of REAL_HELLOS) {
