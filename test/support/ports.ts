@@ -9,7 +9,8 @@ const given = new Set<number>();
 
 /**
  * A port of the loopback address that nobody had a moment ago, and that this process has not asked for before. Another process may take
- * it before its user binds it, so only programs that cannot be asked to bind port 0 get one, and whoever starts them tries again on a clash.
+ * it before its user binds it, so it is for programs that cannot be asked to bind port 0, which are
+ * started again on a clash, and for ports on which nobody shall listen.
  */
 export async function freePort(host = "127.0.0.1"): Promise<number> {
   for (;;) {
@@ -28,7 +29,7 @@ export function freePorts(count: number, host = "127.0.0.1"): Promise<number[]> 
 function isFree(port: number, host: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.on("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? resolve(false) : reject(error)));
+    server.on("error", ({ code }: NodeJS.ErrnoException) => (code === "EADDRINUSE" || code === "EACCES" ? resolve(false) : reject(new Error(`find a free port: ${code}`))));
     server.listen({ host, port }, () => server.close(() => resolve(true)));
   });
 }

@@ -62,7 +62,7 @@ export class VectorReader {
     if (this.failure === undefined) this.position += count;
   }
 
-  /** Skips bytes behind a length of one or two bytes; answers how many. */
+  /** Skips bytes behind a length of one or two bytes; answers the length, also where they are cut short. */
   skipVector(lengthBytes: 1 | 2, what: string): number {
     const length = this.#number(lengthBytes, what);
     this.skip(length, what);
