@@ -5,7 +5,6 @@ const HANDSHAKE = 22; // RFC 8446 section 5.1
 const CLIENT_HELLO = 1; // RFC 8446 section 4
 const RECORD_HEADER_BYTES = 5;
 const HANDSHAKE_HEADER_BYTES = 4;
-const MESSAGE_AT = RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES;
 
 /** With its four bytes of header. One with a post-quantum key share has 1.5 KB, one with large tickets a few more. */
 export const HELLO_BYTES_MAX = 16_384;
@@ -35,33 +34,37 @@ type Refusal = Pick<RefusedHello, "refused">;
  * using them up. What is wrong is refused as soon as it is there. After an answer nothing more is pushed.
  */
 export class ClientHelloReader {
-  readonly #seen = new ByteBuffer();
+  /** Nearly every hello comes in one chunk and in one record: then it is read where it is. */
+  #pending: ByteBuffer | undefined = undefined;
   /** The handshake message as far as it is there: the records' content without their headers. */
-  readonly #message = new ByteBuffer();
+  #message: ByteBuffer | undefined = undefined;
   #position = 0;
   #recordLeft = 0;
   #records = 0;
 
   /** undefined: more bytes are needed. */
   push(chunk: Uint8Array): ClientHello | RefusedHello | undefined {
-    if (this.#seen.length === 0) {
-      const hello = readWhole(chunk);
-      if (hello !== undefined) return { ...hello, bytes: chunk };
-    }
-    this.#seen.append(chunk);
-    const seen = this.#seen.view();
+    this.#pending?.append(chunk);
+    const seen = this.#pending?.view() ?? chunk;
+    const answer = this.#read(seen);
+    if (answer !== undefined) return { ...answer, bytes: seen };
+    if (this.#pending === undefined) (this.#pending = new ByteBuffer()).append(chunk);
+    return undefined;
+  }
+
+  #read(seen: Uint8Array): HelloFields | Refusal | undefined {
     while (this.#position < seen.length) {
       if (this.#recordLeft === 0) {
         const objection = this.#readRecordHeader(seen.subarray(this.#position));
-        if (objection !== undefined) return { ...objection, bytes: seen };
-        if (this.#recordLeft === 0) return undefined;
+        if (objection !== undefined || this.#recordLeft === 0) return objection;
       }
       const part = seen.subarray(this.#position, this.#position + this.#recordLeft);
       this.#position += part.length;
       this.#recordLeft -= part.length;
-      this.#message.append(part);
-      const hello = this.#readMessage(this.#message.view());
-      if (hello !== undefined) return { ...hello, bytes: seen };
+      this.#message?.append(part);
+      const hello = this.#readMessage(this.#message?.view() ?? part);
+      if (hello !== undefined) return hello;
+      if (this.#message === undefined) (this.#message = new ByteBuffer()).append(part);
     }
     return undefined;
   }
@@ -90,15 +93,6 @@ export class ClientHelloReader {
     if (message.length < length) return undefined;
     return readHelloFields(message.subarray(HANDSHAKE_HEADER_BYTES, length));
   }
-}
-
-/** Nearly every hello comes in one chunk and in one record: then it is read where it is. undefined: not this one. */
-function readWhole(chunk: Uint8Array): HelloFields | Refusal | undefined {
-  if (chunk.length < MESSAGE_AT || chunk[0] !== HANDSHAKE || chunk[1] !== 3 || chunk[5] !== CLIENT_HELLO) return undefined;
-  const recordLength = (chunk[3] as number) * 256 + (chunk[4] as number);
-  const length = (chunk[6] as number) * 65536 + (chunk[7] as number) * 256 + (chunk[8] as number);
-  const isWhole = recordLength <= RECORD_BYTES_MAX && length + HANDSHAKE_HEADER_BYTES <= recordLength && MESSAGE_AT + length <= chunk.length;
-  return isWhole ? readHelloFields(chunk.subarray(MESSAGE_AT, MESSAGE_AT + length)) : undefined;
 }
 
 function refuse(reason: string): Refusal {

@@ -39,12 +39,15 @@ export class VectorReader {
     return this.#number(4, what);
   }
 
+  skip(count: number, what: string): void {
+    if (this.left < count) this.fail(`${what} is cut short`);
+    if (this.failure === undefined) this.position += count;
+  }
+
   /** A view, not a copy. */
   bytes(count: number, what: string): Uint8Array {
-    if (this.left < count) this.fail(`${what} is cut short`);
-    if (this.failure !== undefined) return EMPTY;
-    this.position += count;
-    return this.#bytes.subarray(this.position - count, this.position);
+    this.skip(count, what);
+    return this.failure === undefined ? this.#bytes.subarray(this.position - count, this.position) : EMPTY;
   }
 
   /** Bytes behind a length of one byte. */
@@ -55,11 +58,6 @@ export class VectorReader {
   /** Bytes behind a length of two bytes. */
   vector16(what: string): Uint8Array {
     return this.bytes(this.uint16(what), what);
-  }
-
-  skip(count: number, what: string): void {
-    if (this.left < count) this.fail(`${what} is cut short`);
-    if (this.failure === undefined) this.position += count;
   }
 
   /** Skips bytes behind a length of one or two bytes; answers the length, also where they are cut short. */
