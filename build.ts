@@ -49,9 +49,9 @@ const secondBest: Bun.BunPlugin = {
     build.onResolve({ filter: /^hold-back$/ }, ({ path }) => ({ path, namespace: "build" }));
     build.onLoad({ filter: /^hold-back$/, namespace: "build" }, () => ({ loader: "js", contents: `import { noFTL } from "bun:jsc";\nexport ${holdBack}` }));
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      const source = readFileSync(path, "utf8");
-      if (!RUNS_FOR_A_CLIENT.test(relative(ROOT, path).replaceAll("\\", "/"))) return { loader: "ts", contents: source };
+      if (!RUNS_FOR_A_CLIENT.test(relative(ROOT, path).replaceAll("\\", "/"))) return undefined;
       files++;
+      const source = readFileSync(path, "utf8");
       const named = (kind: string) => Array.from(source.matchAll(new RegExp(`^(?:export )?(?:${kind}) (\\w+)`, "gm")), ([, name]) => name);
       const call = `holdBack([${named("(?:async )?function\\*?")}], [${named("(?:abstract )?class")}]);`;
       return { loader: "ts", contents: `${source}\nimport { holdBack } from "hold-back";\n${call}\n` };

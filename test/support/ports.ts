@@ -9,8 +9,8 @@ const given = new Set<number>();
 
 /**
  * A port of the loopback address that nobody had a moment ago, and that this process has not asked for before. Another process may take
- * it before its user binds it, so it is for programs that cannot be asked to bind port 0, which are
- * started again on a clash, and for ports on which nobody shall listen.
+ * it before its user binds it, so it is for programs that cannot be asked to bind port 0, which are started again on a clash, and for ports
+ * on which nobody shall listen.
  */
 export async function freePort(host = "127.0.0.1"): Promise<number> {
   for (;;) {
