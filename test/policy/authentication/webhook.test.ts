@@ -177,10 +177,13 @@ describe("createWebhookAuthenticator", () => {
   });
 
   test("waiting for a turn counts against the time", async (t) => {
-    const { service, check } = await begin(t, isSilent, { requestsMax: 1, waitingMax: 8, timeoutMs: 200 });
-    const verdicts = await within(10_000, Promise.all(Array.from({ length: 5 }, () => check(alice))), "the verdicts");
+    let now = 0;
+    const { service, check } = await begin(t, isSilent, { requestsMax: 1, waitingMax: 8, timeoutMs: 200, now: () => now });
+    const answers = Promise.all(Array.from({ length: 5 }, () => check(alice)));
+    now = 200; // a timer may end a little before its time: then the first's would not be over for the others yet
+    const verdicts = await within(10_000, answers, "the verdicts");
     assert.deepEqual(verdicts.map(codeOf), Array.from({ length: 5 }, () => "auth_unavailable"));
-    assert.ok(service.asked.length <= 2, "who waited too long is not asked about any more");
+    assert.ok(service.asked.length <= 1, "who waited too long is not asked about any more");
   });
 });
 
