@@ -40,21 +40,23 @@ const common = {
 /**
  * Keeps the engine's best compiler from most of what runs a few times for a client. It would begin with each of these functions after some
  * 4,000 clients, in the middle of the storm that follows a start, and what it makes of them is no faster there than what the second best
- * made (`bench/README.md`). What runs for each packet is left to it; private methods and functions inside of others cannot be reached.
+ * made (`bench/README.md`). What runs for each packet is left to it; functions inside of others cannot be reached.
  */
 const secondBest: Bun.BunPlugin = {
   name: "second-best-compiler",
   setup(build) {
     let files = 0;
     build.onResolve({ filter: /^hold-back$/ }, ({ path }) => ({ path, namespace: "build" }));
-    build.onLoad({ filter: /^hold-back$/, namespace: "build" }, () => ({ loader: "js", contents: `import { noFTL } from "bun:jsc";\nexport ${holdBack}` }));
+    build.onLoad({ filter: /^hold-back$/, namespace: "build" }, () => ({
+      loader: "js",
+      contents: `import { noFTL } from "bun:jsc";\nconst RUNS_FOR_A_PACKET = ${RUNS_FOR_A_PACKET};\nexport ${holdBack}`,
+    }));
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       if (!RUNS_FOR_A_CLIENT.test(relative(ROOT, path).replaceAll("\\", "/"))) return undefined;
       files++;
-      const source = readFileSync(path, "utf8");
-      const named = (kind: string) => Array.from(source.matchAll(new RegExp(`^(?:export )?(?:${kind}) (\\w+)`, "gm")), ([, name]) => name);
-      const call = `holdBack([${named("(?:async )?function\\*?")}], [${named("(?:abstract )?class")}]);`;
-      return { loader: "ts", contents: `${source}\nimport { holdBack } from "hold-back";\n${call}\n` };
+      const source = withoutPrivateMethods(readFileSync(path, "utf8"));
+      const names = Array.from(source.matchAll(/^(?:export )?(?:(?:async )?function\*?|class|const) (\w+)/gm), ([, name]) => name);
+      return { loader: "ts", contents: `${source}\nimport { holdBack } from "hold-back";\nholdBack([${names}]);\n` };
     });
     build.onEnd(() => {
       if (files === 0) throw new Error("no file of src runs for a client: have its folders other names?");
@@ -63,17 +65,27 @@ const secondBest: Bun.BunPlugin = {
 };
 
 const RUNS_FOR_A_CLIENT =
-  /^src\/(?:lib|mqtt|policy|pool|server|session|transport\/tls_hello|runtime\/(?:bun_dial|bun_listener|bun_tls|handlers)\.ts)(?!.*(?:byte_buffer|frame_follower|tunnel)\.ts)/;
+  /^src\/(?:lib|mqtt|policy|pool|server|session|transport\/(?:tls_hello|first_bytes)|runtime\/(?:bun_connection|bun_dial|bun_listener|bun_tls|handlers)\.ts)(?!.*(?:byte_buffer|frame_follower|tunnel)\.ts)/;
+const RUNS_FOR_A_PACKET = /^(?:data|write)$/;
 
-/** Runs in the executable: its text is all that is used here. */
-function holdBack(functions: (() => unknown)[], classes: (new () => object)[]): void {
-  for (const each of functions) noFTL(each);
-  for (const { prototype } of classes) {
-    for (const name of Object.getOwnPropertyNames(prototype)) {
-      const { value, get } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
-      if (typeof value === "function") noFTL(value); // `constructor` among them
-      if (get !== undefined) noFTL(get);
+/** The same with ordinary methods in the place of private ones, which nobody outside of their class could hold back. */
+function withoutPrivateMethods(source: string): string {
+  const names = new Set(Array.from(source.matchAll(/^ {2}(?:static |async |get |set |\*)*#(\w+)[(<]/gm), ([, name]) => name));
+  return source.replace(/#(\w+)/g, (text, name) => (names.has(name) ? `_${name}` : text));
+}
+
+/** Runs in the executable, with what a file has at its top level. */
+function holdBack(values: unknown[]): void {
+  const holdThoseOf = (owner: object | undefined) => {
+    for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(owner ?? {}))) {
+      const each = typeof value === "function" && !RUNS_FOR_A_PACKET.test(name) ? value : get;
+      if (each !== undefined) noFTL(each);
     }
+  };
+  for (const value of values) {
+    if (typeof value === "function") noFTL(value as () => unknown);
+    if (typeof value === "function") holdThoseOf(value.prototype); // of a class its constructor among them
+    else if (Object(value) === value && Object.getPrototypeOf(value) === Object.prototype) holdThoseOf(value as object);
   }
 }
 
