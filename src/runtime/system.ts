@@ -2,6 +2,7 @@ import type { FileError, Signal, System } from "./types.ts";
 
 /** What differs between the runtimes: the ways to files and terminals, whose cost in memory differs most. */
 export interface SystemParts {
+  readonly ready: Promise<unknown>;
   readonly readFile: (path: string) => Promise<Uint8Array>;
   /** Follows symbolic links. */
   readonly stat: (path: string) => Promise<{ readonly ino: number; readonly size: number; readonly mtimeMs: number }>;
@@ -14,6 +15,7 @@ export interface SystemParts {
 /** The rest is the same everywhere. */
 export function createSystem(parts: SystemParts): System {
   return {
+    ready: parts.ready,
     // Also in a compiled Bun executable, whose argv begins with "bun" and a path of its own.
     arguments: process.argv.slice(2),
     env: (name) => process.env[name],

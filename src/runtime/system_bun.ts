@@ -3,19 +3,22 @@ import type { System } from "./types.ts";
 
 /**
  * Over Bun's own functions: `node:fs` would cost 6 MB of memory and `node:tty` as much, more than all of sluice. What must be answered
- * at once is asked for here, when the program starts.
+ * at once is asked for when the program starts, while the rest of it is loaded.
  */
-const [limits, outIsCharacterDevice, errorIsCharacterDevice] = await Promise.all([
-  Bun.file("/proc/self/limits").text().catch(() => ""),
-  isCharacterDevice(Bun.stdout),
-  isCharacterDevice(Bun.stderr),
-]);
+let limits = "";
+let outIsCharacterDevice = false;
+let errorIsCharacterDevice = false;
 
 export const system: System = createSystem({
+  ready: Promise.all([
+    Bun.file("/proc/self/limits").text().then((text) => (limits = text), () => {}),
+    isCharacterDevice(Bun.stdout).then((is) => (outIsCharacterDevice = is)),
+    isCharacterDevice(Bun.stderr).then((is) => (errorIsCharacterDevice = is)),
+  ]),
   readFile: (path) => Bun.file(path).bytes(),
   stat: (path) => Bun.file(path).stat(),
   isTerminal,
-  writeError: errorIsCharacterDevice ? writeToTerminal : (line) => console.error(line),
+  writeError: (line) => (errorIsCharacterDevice ? writeToTerminal(line) : console.error(line)),
   limits: () => limits,
 });
 

@@ -6,6 +6,7 @@ import type { System } from "./types.ts";
 
 /** Over `node:` modules: for Node and Deno. */
 export const system: System = createSystem({
+  ready: Promise.resolve(),
   readFile: (path) => readFile(path),
   stat: (path) => stat(path),
   isTerminal: isatty,

@@ -202,6 +202,8 @@ export interface Machine {
 }
 
 export interface System {
+  /** Resolves when `descriptorsMax`, `errorIsTerminal` and `outIsTerminal` are known. Never rejects. */
+  readonly ready: Promise<unknown>;
   /** The words after the program's own name. */
   readonly arguments: readonly string[];
   env(name: string): string | undefined;

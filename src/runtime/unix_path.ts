@@ -1,5 +1,3 @@
-import process from "node:process";
-
 /** The ways to the file of a unix socket, which differ between the runtimes. */
 export interface SocketFiles {
   /** What is there, behind a symbolic link. Rejects when that cannot be seen. */

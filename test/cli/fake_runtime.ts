@@ -57,6 +57,7 @@ function fakeRuntime(words: readonly string[], scene: Scene, stage: Stage): Runt
     },
     now: () => 0,
     random: () => 0,
+    ready: Promise.resolve(),
     descriptorsMax: () => 1024,
     writeOut: (line) => void stage.out.push(line),
     writeError: (line) => void stage.error.push(line),

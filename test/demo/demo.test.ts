@@ -72,6 +72,7 @@ class RunningDemo {
         now: () => runtime.system.now(),
         wallClock: () => runtime.system.wallClock(),
         random: () => runtime.system.random(),
+        ready: runtime.system.ready,
         descriptorsMax: () => runtime.system.descriptorsMax(),
         writeOut: () => assert.fail("not through the screen"),
         writeError: () => assert.fail("not through the screen"),
