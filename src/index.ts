@@ -63,9 +63,9 @@ const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, isOn: () => 
  * Throws a ConfigurationError, or an Error that names the address that could not be had; nothing is left running then.
  */
 export async function createProxy(input: ConfigInput, events: ProxyEvents = {}): Promise<Proxy> {
-  await runtime.system.ready;
   const resolved = resolveConfiguration(input);
   if (resolved.problems) throw new ConfigurationError(resolved.problems);
+  await runtime.system.ready;
   const auto = resolved.configuration.listeners.some(wantsCertificate)
     ? await (await import("./server/auto_tls.ts")).withAutoCertificates(resolved.configuration, runtime.system)
     : undefined;

@@ -202,7 +202,7 @@ export interface Machine {
 }
 
 export interface System {
-  /** Resolves when `descriptorsMax`, `errorIsTerminal` and `outIsTerminal` are known. Never rejects. */
+  /** Resolves when `descriptorsMax`, `errorIsTerminal` and `outIsTerminal` are known; until then `writeError` does without the terminal's ways. Never rejects. */
   readonly ready: Promise<unknown>;
   /** The words after the program's own name. */
   readonly arguments: readonly string[];
