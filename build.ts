@@ -72,7 +72,8 @@ const METHODS_OF_A_PACKET = /^(?:data|write)$/;
 /** The same with ordinary methods in the place of private ones, which nobody outside of their class could hold back. */
 function withoutPrivateMethods(source: string): string {
   const names = new Set(Array.from(source.matchAll(/^ {2}(?:async |get )*#(\w+)[(<]/gm), ([, name]) => name));
-  return source.replace(/#(\w+)/g, (text, name) => (names.has(name) ? `_${name}` : text));
+  // Only where they stand in code: what is missed here does not compile.
+  return source.replace(/(?<=\.|^ {2}(?:async |get )*)#(\w+)/gm, (text, name) => (names.has(name) ? `_${name}` : text));
 }
 
 /** Runs in the executable, with what a file has at its top level. */
