@@ -40,8 +40,8 @@ const common = {
 /**
  * Keeps the engine's best compiler from most of what runs a few times for a client. It would begin with each of these functions after some
  * 4,000 clients, in the middle of the storm that follows a start, and what it makes of them is no faster there than what the second best
- * made (`bench/README.md`). What takes and gives each packet is left to it, with all that it calls; what is made inside of a function can
- * only be reached where it ends up in a constant.
+ * made (`bench/README.md`). What takes and gives each packet is left to it, and it may put what they call inside of them; what is made
+ * in a function can only be reached where it ends up in a constant.
  */
 const secondBest: Bun.BunPlugin = {
   name: "second-best-compiler",
