@@ -18,33 +18,36 @@ export function danglingDials(): number {
 
 /** Plain TCP, or a unix socket. */
 export function dialOnBun(options: DialOptions, handler: DialHandler): Dial {
-  const where = placeOf(options);
-  if (options.path !== undefined) return new AddressDial(where, options.path, UNIX_PEER.remotePort, handler).start();
-  if (isAddress(options.host)) return new AddressDial(where, options.host, options.port, handler).start();
-  return new NameDial(where, options, handler).start();
+  if (options.path !== undefined) return new AddressDial(options, options.path, handler).start();
+  return isAddress(options.host) ? new AddressDial(options, options.host, handler).start() : new NameDial(options, handler).start();
 }
 
 /** A connection to one address, or to the path of a unix socket, that is being opened; it is the socket's `data` until then. */
 class AddressDial implements Dial, Peer {
   readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly #where: string;
+  /** As it was asked for: maybe by a name. */
+  readonly #options: DialOptions;
   readonly #handler: DialHandler;
   #state: "starting" | "dialing" | "cancelled" | "settled" = "starting";
 
-  constructor(where: string, address: string, port: number, handler: DialHandler) {
-    this.#where = where;
+  constructor(options: DialOptions, address: string, handler: DialHandler) {
+    this.#options = options;
     this.remoteAddress = address;
-    this.remotePort = port;
     this.#handler = handler;
   }
 
+  get remotePort(): number {
+    return this.#options.port;
+  }
+
   start(): this {
-    const { remoteAddress: address, remotePort: port } = this;
-    const common = { allowHalfOpen: true, socket: dialHandlers, data: this as unknown as BunConnection };
+    const { remoteAddress: address } = this;
+    const { path, port } = this.#options;
+    const data = this as unknown as BunConnection;
     try {
       // With `connectError` among the handlers the promise needs no one to catch it.
-      void (port === UNIX_PEER.remotePort ? Bun.connect({ unix: address, ...common }) : Bun.connect({ hostname: address, port, ...common }));
+      if (path === undefined) void Bun.connect({ hostname: address, port, allowHalfOpen: true, socket: dialHandlers, data });
+      else void Bun.connect({ unix: address, allowHalfOpen: true, socket: dialHandlers, data });
     } catch (thrown) {
       this.onError(thrown);
     }
@@ -66,7 +69,7 @@ class AddressDial implements Dial, Peer {
       return;
     }
     this.#state = "settled";
-    const connection = new BunConnection(socket, this.remotePort === UNIX_PEER.remotePort ? UNIX_PEER : this);
+    const connection = new BunConnection(socket, this.#options.path === undefined ? this : UNIX_PEER);
     socket.data = connection;
     opened(this.#handler, connection);
   }
@@ -75,15 +78,21 @@ class AddressDial implements Dial, Peer {
     // A path that is not there is told while Bun.connect runs: whoever dials does not know of the dial yet.
     if (this.#state === "starting") {
       this.#state = "dialing";
-      queueMicrotask(() => this.onError(thrown));
+      this.#failSoon(thrown);
       return;
     }
     if (this.#state === "cancelled") dangling -= 1;
     if (this.#state !== "dialing") return;
     this.#state = "settled";
-    failed(this.#handler, networkError(`connect to ${this.#where}`, thrown));
+    failed(this.#handler, networkError(attemptAt(this.#options), thrown));
+  }
+
+  #failSoon(thrown: unknown): void {
+    queueMicrotask(() => this.onError(thrown));
   }
 }
+
+const attemptAt = (options: DialOptions) => `connect to ${placeOf(options)}`;
 
 const dialHandlers = {
   ...connectionHandlers,
@@ -100,7 +109,6 @@ function dialOf(socket: BunSocket): AddressDial {
  * the same time and reset the losers, so a broker with two addresses would see two clients come for each one.
  */
 class NameDial implements Dial, DialHandler {
-  readonly #where: string;
   readonly #options: DialOptions;
   readonly #handler: DialHandler;
   #addresses: readonly string[] = [];
@@ -109,8 +117,7 @@ class NameDial implements Dial, DialHandler {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #state: "dialing" | "settled" = "dialing";
 
-  constructor(where: string, options: DialOptions, handler: DialHandler) {
-    this.#where = where;
+  constructor(options: DialOptions, handler: DialHandler) {
     this.#options = options;
     this.#handler = handler;
   }
@@ -118,7 +125,7 @@ class NameDial implements Dial, DialHandler {
   start(): this {
     lookUp(this.#options.host).then(
       (addresses) => this.#resolved(addresses),
-      (thrown: unknown) => this.#giveUp(networkError(`connect to ${this.#where}`, thrown)),
+      (thrown: unknown) => this.#giveUp(networkError(attemptAt(this.#options), thrown)),
     );
     return this;
   }
@@ -143,14 +150,14 @@ class NameDial implements Dial, DialHandler {
     if (this.#state === "settled") return;
     this.#addresses = addresses;
     if (addresses.length > 0) this.#attempt();
-    else this.#giveUp(networkError(`connect to ${this.#where}`, { code: "ENODATA" }));
+    else this.#giveUp(networkError(attemptAt(this.#options), { code: "ENODATA" }));
   }
 
   #attempt(): void {
     clearTimeout(this.#timer);
     const address = this.#addresses[this.#attempts.length];
     if (address === undefined) return;
-    this.#attempts.push(new AddressDial(this.#where, address, this.#options.port, this).start());
+    this.#attempts.push(new AddressDial(this.#options, address, this).start());
     if (this.#attempts.length < this.#addresses.length) this.#timer = setTimeout(() => this.#attempt(), ATTEMPT_MS);
   }
 

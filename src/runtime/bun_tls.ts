@@ -133,7 +133,7 @@ class BunHandshake implements Handshake {
 
   onHandshake(socket: BunSocket, success: boolean, error: Error | null): void {
     if (this.#state === "settled") return;
-    const reason = success ? judged(() => this.#refusal(socket, error)) : handshakeError(error);
+    const reason = success ? this.#judge(socket, error) : handshakeError(error);
     if (reason !== undefined) {
       this.#fault = reason;
       socket.terminate();
@@ -145,10 +145,17 @@ class BunHandshake implements Handshake {
     secured(this.#handler, connection, factsOf(socket, this.#certificate));
   }
 
-  /** That there are keys says nothing of a certificate: one that was judged bad comes with an error beside it. */
-  #refusal(socket: BunSocket, error: Error | null): NetworkError | undefined {
+  #judge(socket: BunSocket, error: Error | null): NetworkError | undefined {
     const { clientCertificates } = this.#context.options;
-    if (clientCertificates === "none") return undefined;
+    return clientCertificates === "none" ? undefined : this.#judgeCertificate(socket, error, clientCertificates);
+  }
+
+  #judgeCertificate(socket: BunSocket, error: Error | null, clientCertificates: "request" | "require"): NetworkError | undefined {
+    return judged(() => this.#refusal(socket, error, clientCertificates));
+  }
+
+  /** That there are keys says nothing of a certificate: one that was judged bad comes with an error beside it. */
+  #refusal(socket: BunSocket, error: Error | null, clientCertificates: "request" | "require"): NetworkError | undefined {
     this.#certificate = (socket.getPeerX509Certificate() as X509Certificate | undefined)?.raw;
     if (this.#certificate === undefined) return clientCertificates === "require" ? NO_CERTIFICATE : undefined;
     return error === null ? undefined : refusedCertificate((error as { code?: unknown }).code, socket.getPeerCertificate(), "client");

@@ -230,6 +230,7 @@ class Server implements ProxyServer, EntranceOwner {
   #contextOf(config: ListenerConfig): SessionContext {
     const { system } = this.runtime;
     const gate = this.#gate?.guards(config.name) ? this.#gate : undefined;
+    const deciders = { gate, admissions: this.admissions, waiting: this.#optional?.waiting, chooser: this.#chooser, wheel: this.wheel };
     return {
       limits: this.limits,
       wheel: this.wheel,
@@ -239,7 +240,7 @@ class Server implements ProxyServer, EntranceOwner {
       choose: (session) => {
         session.connectNumber ||= ++this.#connects;
         if (this.#load > this.#sessionsMax) return this.#tooMany();
-        return decide(session, { gate, admissions: this.admissions, waiting: this.#optional?.waiting, chooser: this.#chooser, now: () => this.wheel.now });
+        return decide(session, deciders);
       },
       ...(this.#optional?.claim && { claim: this.#optional.claim }),
       dial: (broker, session, handler) => {
@@ -254,7 +255,7 @@ class Server implements ProxyServer, EntranceOwner {
         this.#movements.opened(session, this.#chooser.opened(session, this.wheel.now));
         this.#optional?.opened(session);
         logOpen(this.#log, session);
-        this.#tell(() => this.#options.onOpen?.(describeSession(session)));
+        this.#tell(this.#options.onOpen, describeSession, session);
       },
       internalError: (thrown) => this.#reportError(thrown),
       finished: (session) => this.#finished(session),
@@ -274,13 +275,13 @@ class Server implements ProxyServer, EntranceOwner {
         this.#movements.reached(tunnel.chosen as Broker);
         this.#optional?.opened(tunnel);
         logTunnelOpen(this.#log, tunnel);
-        this.#tell(() => this.#options.onOpen?.(describeTunnel(tunnel)));
+        this.#tell(this.#options.onOpen, describeTunnel, tunnel);
       },
       finished: (tunnel) => {
         this.#optional?.finished(tunnel);
         if (tunnel.cause !== undefined && !tunnel.isOpen) this.#countRefusal(tunnel.cause.code);
         logTunnelClose(this.#log, tunnel);
-        this.#tell(() => this.#options.onClose?.(describeTunnelEnd(tunnel)));
+        this.#tell(this.#options.onClose, describeTunnelEnd, tunnel);
         this.#last.noteEnd();
       },
     };
@@ -288,9 +289,9 @@ class Server implements ProxyServer, EntranceOwner {
 
   #dial(broker: Broker, client: Downstream | undefined, handler: DialHandler): Dial {
     const { host, port, unixPath } = broker.config;
-    if (!needsLayers(broker.pool)) return this.runtime.connect({ host, port, ...(unixPath !== undefined && { path: unixPath }) }, handler);
+    if (this.#upstreams === undefined || !needsLayers(broker.pool)) return this.runtime.connect({ host, port, path: unixPath }, handler);
     const material = this.#poolMaterials.get(broker.pool.name) ?? { insecure: false };
-    return (this.#upstreams as Upstreams).dial(broker, material, client, handler);
+    return this.#upstreams.dial(broker, material, client, handler);
   }
 
   #finished(session: Session): void {
@@ -303,13 +304,14 @@ class Server implements ProxyServer, EntranceOwner {
     const { cause } = session.machine;
     if (!session.isOpen && typeof cause === "object") this.#countRefusal(cause.code);
     logClose(this.#log, session);
-    this.#tell(() => this.#options.onClose?.(describeEnd(session)));
+    this.#tell(this.#options.onClose, describeEnd, session);
     this.#last.noteEnd();
   }
 
-  #tell(call: () => void): void {
+  #tell<Guest, Info>(listener: ((info: Info) => void) | undefined, describe: (guest: Guest) => Info, guest: Guest): void {
+    if (listener === undefined) return;
     try {
-      call();
+      listener(describe(guest));
     } catch (thrown) {
       this.#reportError(thrown);
     }

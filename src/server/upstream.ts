@@ -78,7 +78,7 @@ class BrokerDial implements Dial, DialHandler, SecureHandler {
     const { host, port, unixPath } = this.#broker;
     const startsTls = this.#isSecure;
     if (via !== undefined) this.#dial = this.#runtime.connect({ host: via.host, port: via.port, startsTls }, this);
-    else this.#dial = this.#runtime.connect({ host, port, startsTls, ...(unixPath !== undefined && { path: unixPath }) }, this);
+    else this.#dial = this.#runtime.connect({ host, port, path: unixPath, startsTls }, this);
     return this;
   }
 

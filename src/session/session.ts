@@ -177,6 +177,10 @@ export class Session implements Timed, DialHandler {
     const chosen = this.context.choose(this);
     if (!(chosen instanceof Promise)) return this.#decided(chosen);
     this.#setDeadline("answer");
+    this.#awaitDecision(chosen);
+  }
+
+  #awaitDecision(chosen: Promise<readonly Broker[] | Fault>): void {
     chosen.then((late) => this.#decided(late), (thrown: unknown) => {
       this.context.internalError(thrown);
       this.#decided(fault("internal_error", "the decision failed"));

@@ -124,7 +124,7 @@ export class LimitsWorld {
       now: () => this.time.now,
       listenerName: "front",
       pool,
-      choose: (session) => decide(session, { gate: this.#gate, admissions: this.admissions, waiting: this.waiting, chooser: this.#chooser, now: () => wheel.now }),
+      choose: (session) => decide(session, { gate: this.#gate, admissions: this.admissions, waiting: this.waiting, chooser: this.#chooser, wheel }),
       claim: this.#limits.claim as NonNullable<SessionContext["claim"]>,
       dial: (broker, _session, handler) => this.#dial(broker, handler),
       brokerFailed: (broker, _why, by) => void (by === undefined ? broker.failed(wheel.now) : broker.suspected(by.clientId, wheel.now)),
