@@ -10,6 +10,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
+import { WriteBatch } from "../session/write_batch.ts";
 import { BrokerReports } from "./broker_reports.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
@@ -58,6 +59,7 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #poolMaterials: Map<string, PoolMaterial>;
   readonly #arrivals = new Set<Arrival>();
   readonly #sessions = new Set<Session>();
+  readonly #batch = new WriteBatch(setImmediate);
   readonly #refusals = new Map<FaultCode, number>();
   readonly #sessionsMax: number;
   /** Whether somebody will want to know where a client came from when it is gone. */
@@ -234,6 +236,7 @@ class Server implements ProxyServer, EntranceOwner {
     return {
       limits: this.limits,
       wheel: this.wheel,
+      batch: this.#batch,
       now: () => system.now(),
       listenerName: config.name,
       pool: this.#chooser.pools.get(config.pool) as Pool,

@@ -6,11 +6,13 @@ import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Dial, DialHandler } from "../runtime/types.ts";
 import type { Session } from "./session.ts";
+import type { WriteBatch } from "./write_batch.ts";
 
 /** What a listener's sessions share: everything that they need of the world around them. */
 export interface SessionContext {
   readonly limits: Limits;
   readonly wheel: TimerWheel;
+  readonly batch: WriteBatch;
   /** Monotonic milliseconds, exact where the wheel's clock is coarse. */
   now(): number;
   readonly listenerName: string;

@@ -1,6 +1,6 @@
 import { type Connack, readConnack } from "../mqtt/connack.ts";
 import { type Connect, readConnect, withCredentials } from "../mqtt/connect.ts";
-import { fault, type Version } from "../mqtt/fault.ts";
+import { type Fault, fault, type Version } from "../mqtt/fault.ts";
 import type { FrameCollector } from "../mqtt/frame_collector.ts";
 import type { FrameFollower } from "../mqtt/frame_follower.ts";
 import type { Broker } from "../pool/broker.ts";
@@ -27,6 +27,14 @@ export const HOLDING = clientHandler((session, chunk) => {
   session.hold(bytes.subarray(0, upstream.follow(bytes)));
   if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
+
+/** Where the client goes is found out by others: they answer later. */
+export function awaitDecision(session: Session, chosen: Promise<readonly Broker[] | Fault>): void {
+  chosen.then((late) => session.decided(late), (thrown: unknown) => {
+    session.context.internalError(thrown);
+    session.decided(fault("internal_error", "the decision failed"));
+  });
+}
 
 /** To the broker that was dialed. */
 export function sendConnect(session: Session): void {

@@ -10,7 +10,7 @@ import { brokerHandler, clientHandler } from "./sides.ts";
 export const DISCONNECT_SIZE_MAX = 65_536;
 
 /**
- * The hot path: one read, one walk over the fixed headers, one write of the same bytes. Nothing is allocated unless a header was cut by
+ * The hot path: one read, one walk over the fixed headers, one write of the same bytes at the end of the turn. Nothing is allocated unless a header was cut by
  * the end of a chunk.
  */
 export const RELAYING_CLIENT = clientHandler((session, chunk) => {
@@ -19,7 +19,7 @@ export const RELAYING_CLIENT = clientHandler((session, chunk) => {
   const bytes = upstream.join(chunk);
   const count = upstream.follow(bytes);
   session.bytesUpstream += count;
-  if (!(session.broker as Connection).write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("broker");
+  session.context.batch.add(session.broker as Connection, count === bytes.length ? bytes : bytes.subarray(0, count));
   if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 
@@ -28,7 +28,7 @@ export const RELAYING_BROKER = brokerHandler((session, chunk) => {
   const bytes = downstream.join(chunk);
   const count = downstream.follow(bytes);
   session.bytesDownstream += count;
-  if (!session.client.write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("client");
+  session.context.batch.add(session.client, count === bytes.length ? bytes : bytes.subarray(0, count));
   if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
 });
 
@@ -40,7 +40,7 @@ export const WATCHING_BROKER = brokerHandler((session, chunk) => {
   const count = downstream.follow(bytes);
   if (downstream.finished) return passLastFrame(session, bytes.subarray(0, count), bodyLeft);
   session.bytesDownstream += count;
-  if (!session.client.write(count === bytes.length ? bytes : bytes.subarray(0, count))) session.stalled("client");
+  session.context.batch.add(session.client, count === bytes.length ? bytes : bytes.subarray(0, count));
   if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
 });
 

@@ -15,7 +15,7 @@ import { type ExpiryWatch, passHeld, relayingClient } from "./client_disconnect.
 import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
-import { AWAITING_CONNACK, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
+import { AWAITING_CONNACK, awaitDecision, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
 import { type Input, Machine, type Output, type Side } from "./machine.ts";
 import { RELAYING_BROKER, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
@@ -126,6 +126,7 @@ export class Session implements Timed, DialHandler {
 
   /** Feeds the machine and carries out its outputs, in order. */
   step(input: Input): void {
+    this.context.batch.flush();
     const outputs = this.machine.step(input);
     for (let index = 0; index < outputs.length; index++) this.#carryOut(outputs[index] as Output);
   }
@@ -175,20 +176,13 @@ export class Session implements Timed, DialHandler {
 
   #decide(): void {
     const chosen = this.context.choose(this);
-    if (!(chosen instanceof Promise)) return this.#decided(chosen);
+    if (!(chosen instanceof Promise)) return this.decided(chosen);
     this.#setDeadline("answer");
-    this.#awaitDecision(chosen);
-  }
-
-  #awaitDecision(chosen: Promise<readonly Broker[] | Fault>): void {
-    chosen.then((late) => this.#decided(late), (thrown: unknown) => {
-      this.context.internalError(thrown);
-      this.#decided(fault("internal_error", "the decision failed"));
-    });
+    awaitDecision(this, chosen);
   }
 
   /** The client may be gone by now, or have waited too long. */
-  #decided(chosen: readonly Broker[] | Fault): void {
+  decided(chosen: readonly Broker[] | Fault): void {
     if (this.machine.state !== "deciding") return;
     if ("code" in chosen) return this.step({ type: "turned_away", fault: chosen, version: this.version });
     this.#order = chosen;
@@ -298,7 +292,7 @@ export class Session implements Timed, DialHandler {
   sendTo(target: Broker): void {
     const rest = this.#order.slice(this.#attempt + 1).filter((broker) => broker !== target);
     this.decidedBy = "redirect";
-    this.#decided([target, ...rest]);
+    this.decided([target, ...rest]);
   }
 
   /** Nobody else takes the client: the CONNACK of the broker that was left is the last word. */
@@ -322,6 +316,7 @@ export class Session implements Timed, DialHandler {
 
   /** Writes to one side; when it does not keep up, the other is no longer read until it does. */
   write(side: Side, bytes: Uint8Array): void {
+    this.context.batch.flush();
     if (!(this.#side(side) as Connection).write(bytes)) this.stalled(side);
   }
 
@@ -381,10 +376,15 @@ export class Session implements Timed, DialHandler {
       if (this.machine.state === "relaying") lookAtSilences(this);
       else this.step({ type: "deadline" });
     } catch (thrown) {
-      this.context.internalError(thrown);
-      this.client.reset();
-      this.broker?.reset();
+      this.abort(thrown);
     }
+  }
+
+  /** A mistake of ours was met: it costs this session, and no other. */
+  abort(thrown: unknown): void {
+    this.context.internalError(thrown);
+    this.client.reset();
+    this.broker?.reset();
   }
 
   #finish(): void {

@@ -7,6 +7,7 @@ import type { Connection, ConnectionHandler, DialHandler } from "../../src/runti
 import type { SessionContext } from "../../src/session/context.ts";
 import { Machine } from "../../src/session/machine.ts";
 import { Session } from "../../src/session/session.ts";
+import { WriteBatch } from "../../src/session/write_batch.ts";
 import * as m from "../support/mqtt_bytes.ts";
 
 /** A connection that takes as much as the test says. */
@@ -51,7 +52,7 @@ function startSession(choose?: SessionContext["choose"], affinity: "none" | "ses
       connectionsMax: 10, connectTimeoutMs: 10_000, connectSizeMax: 65_536, packetSizeMax: 100_000, handshakeTimeoutMs: 10_000,
       dialTimeoutMs: 5_000, answerTimeoutMs: 15_000, bufferSizeMax: 2_000, stallTimeoutMs: 5_000, drainTimeoutMs: 10_000,
     },
-    wheel, now: () => now, listenerName: "l", pool,
+    wheel, batch: new WriteBatch((flush) => flush()), now: () => now, listenerName: "l", pool,
     choose: choose ?? (() => pool.brokers),
     dial: (_broker, _session, handler) => { dials.push(handler); return { cancel() {} }; },
     brokerFailed() {}, brokerAnswered() {}, opened() {}, finished() {},
