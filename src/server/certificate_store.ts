@@ -59,11 +59,12 @@ export class CertificateStore {
 
   /** The certificate for the name that a client asks for: an exact name before a wildcard, the first certificate where none fits. */
   choose(serverName: string | undefined): TlsContext {
-    const [first] = this.#entries;
-    const found = serverName === undefined ? undefined
-      : (this.#entries.find(({ names }) => names.includes(serverName))
-        ?? this.#entries.find(({ names }) => names.some((name) => matchesServerName(name, serverName))));
-    return (found ?? (first as Entry)).context;
+    const first = this.#entries[0] as Entry;
+    return (serverName === undefined || this.#entries.length === 1 ? first : (this.#find(serverName) ?? first)).context;
+  }
+
+  #find(serverName: string): Entry | undefined {
+    return this.#entries.find(({ names }) => names.includes(serverName)) ?? this.#entries.find(({ names }) => names.some((name) => matchesServerName(name, serverName)));
   }
 
   /** When the first of them expires, in milliseconds since 1970. */
