@@ -1,8 +1,8 @@
 import type { Connection } from "../runtime/types.ts";
 import type { Session } from "./session.ts";
 
-/** In bytes. What is larger gains nothing by waiting, and a turn may bring a thousand chunks. */
-const LARGE = 16_384;
+/** Bytes that wait for the end of a turn: more would not stay in the processor's cache, and a turn may bring thousands of chunks. */
+const WAITING_MAX = 262_144;
 /** Chunks. */
 const AT_ONCE = 16;
 
@@ -17,6 +17,7 @@ export class WriteBatch {
   readonly #connections: (Connection | undefined)[] = [];
   readonly #chunks: (Uint8Array | undefined)[] = [];
   #count = 0;
+  #bytes = 0;
   #written = 0;
   #isEndAwaited = false;
   /** Chunks of this turn, written or not. */
@@ -45,7 +46,8 @@ export class WriteBatch {
     this.#chunks[this.#count] = chunk;
     this.#count++;
     this.#inTurn++;
-    if (chunk.length > LARGE) this.flush();
+    this.#bytes += chunk.length;
+    if (this.#bytes > WAITING_MAX) this.flush();
     if (!this.#isEndAwaited) this.#awaitEnd();
   }
 
@@ -66,6 +68,7 @@ export class WriteBatch {
     }
     this.#written = 0;
     this.#count = 0;
+    this.#bytes = 0;
   }
 }
 

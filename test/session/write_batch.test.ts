@@ -18,7 +18,7 @@ function world() {
     const line = (side: string): Line => {
       const written: string[] = [];
       const write = (chunk: Uint8Array) => {
-        const text = String.fromCharCode(...chunk);
+        const text = new TextDecoder().decode(chunk);
         written.push(text);
         log.push(`${name}.${side}:${text}`);
         return takes(); // may throw, or lead to more
@@ -90,12 +90,18 @@ describe("WriteBatch", () => {
     assert.equal(log.length, 19);
   });
 
-  test("a large chunk waits for nobody, and what came before it goes before it", () => {
+  test("no more than 256 KiB wait, each time anew", () => {
     const { batch, log, sessionOf } = world();
     const { broker } = sessionOf("a");
-    batch.add(broker.connection, bytes("1"));
-    batch.add(broker.connection, new Uint8Array(20_000).fill(50));
-    assert.deepEqual(log.map((line) => line.length), ["a.broker:1".length, "a.broker:".length + 20_000]);
+    const large = new Uint8Array(65_536).fill(50);
+    for (const expected of [5, 10]) {
+      for (let count = 1; count <= 4; count++) {
+        batch.add(broker.connection, large);
+        assert.equal(log.length, expected - 5);
+      }
+      batch.add(broker.connection, bytes("1"));
+      assert.equal(log.length, expected);
+    }
   });
 
   test("the side that does not take it all is told to its own session", () => {
