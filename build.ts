@@ -66,7 +66,7 @@ const secondBest: Bun.BunPlugin = {
 };
 
 const PATHS_OF_A_CLIENT =
-  /^src\/(?:lib|mqtt|policy|pool|server|session|transport\/(?:tls_hello|first_bytes)|runtime\/(?:address|bun_connection|bun_dial|bun_listener|bun_tls|handlers)\.ts)(?!.*(?:byte_buffer|frame_follower|tunnel)\.ts)/;
+  /^src\/(?:lib|mqtt|policy|pool|server|session|transport\/(?:tls_hello|first_bytes)|runtime\/(?:address|bun_connection|bun_dial|bun_listener|bun_tls|handlers)\.ts)(?!.*(?:byte_buffer|frame_follower|tunnel|write_batch)\.ts)/;
 const METHODS_OF_A_PACKET = /^(?:data|write)$/;
 
 /** The same with ordinary methods in the place of private ones, which nobody outside of their class could hold back. */

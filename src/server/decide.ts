@@ -1,5 +1,5 @@
-import { type Fault, fault } from "../mqtt/fault.ts";
 import type { TimerWheel } from "../lib/timer_wheel.ts";
+import { type Fault, fault } from "../mqtt/fault.ts";
 import type { Claims } from "../policy/authentication/types.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Session } from "../session/session.ts";

@@ -292,9 +292,9 @@ class Server implements ProxyServer, EntranceOwner {
 
   #dial(broker: Broker, client: Downstream | undefined, handler: DialHandler): Dial {
     const { host, port, unixPath } = broker.config;
-    if (this.#upstreams === undefined || !needsLayers(broker.pool)) return this.runtime.connect({ host, port, path: unixPath }, handler);
+    if (!needsLayers(broker.pool)) return this.runtime.connect({ host, port, path: unixPath }, handler);
     const material = this.#poolMaterials.get(broker.pool.name) ?? { insecure: false };
-    return this.#upstreams.dial(broker, material, client, handler);
+    return (this.#upstreams as Upstreams).dial(broker, material, client, handler);
   }
 
   #finished(session: Session): void {
@@ -322,7 +322,11 @@ class Server implements ProxyServer, EntranceOwner {
 
   #reportError(thrown: unknown): void {
     const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    this.#log.error(EVENTS.internalError, message);
+    try {
+      this.#log.error(EVENTS.internalError, message);
+    } catch {
+      // The log is the host program's own, and there is nobody else to tell.
+    }
   }
 
   async #watchFiles(): Promise<void> {
@@ -388,5 +392,7 @@ class Server implements ProxyServer, EntranceOwner {
 
 /** Whether more than plain TCP stands between us and a pool's brokers. */
 function needsLayers({ brokers, via, proxyProtocol }: PoolConfig): boolean {
-  return via !== undefined || proxyProtocol !== undefined || brokers.some(({ scheme }) => scheme !== "mqtt");
+  if (via !== undefined || proxyProtocol !== undefined) return true;
+  for (const { scheme } of brokers) if (scheme !== "mqtt") return true;
+  return false;
 }

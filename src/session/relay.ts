@@ -10,8 +10,8 @@ import { brokerHandler, clientHandler } from "./sides.ts";
 export const DISCONNECT_SIZE_MAX = 65_536;
 
 /**
- * The hot path: one read, one walk over the fixed headers, one write of the same bytes at the end of the turn. Nothing is allocated unless a header was cut by
- * the end of a chunk.
+ * The hot path: one read, one walk over the fixed headers, one write of the same bytes, together with those of other sessions. Nothing is
+ * allocated unless a header was cut by the end of a chunk.
  */
 export const RELAYING_CLIENT = clientHandler((session, chunk) => {
   session.heardAt = session.context.wheel.now;

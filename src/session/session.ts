@@ -382,9 +382,9 @@ export class Session implements Timed, DialHandler {
 
   /** A mistake of ours was met: it costs this session, and no other. */
   abort(thrown: unknown): void {
-    this.context.internalError(thrown);
     this.client.reset();
     this.broker?.reset();
+    this.context.internalError(thrown);
   }
 
   #finish(): void {

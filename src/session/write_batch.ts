@@ -1,6 +1,8 @@
 import type { Connection } from "../runtime/types.ts";
 import type { Session } from "./session.ts";
 
+/** Bytes. A chunk of so many waits for nothing: its source is to be paused before the next one is read, when the other side is full. */
+const LARGE = 16_384;
 /** Bytes that wait for the end of a turn: more would not stay in the processor's cache, and a turn may bring thousands of chunks. */
 const WAITING_MAX = 262_144;
 /** Chunks. */
@@ -20,7 +22,7 @@ export class WriteBatch {
   #bytes = 0;
   #written = 0;
   #isEndAwaited = false;
-  /** Chunks of this turn, written or not. */
+  /** Chunks of this turn that had to wait, also if they were written before its end. */
   #inTurn = 0;
   /** The last turn brought one chunk alone: so many are written at once, for to wait would cost more than it brings. */
   #atOnce = 0;
@@ -47,7 +49,7 @@ export class WriteBatch {
     this.#count++;
     this.#inTurn++;
     this.#bytes += chunk.length;
-    if (this.#bytes > WAITING_MAX) this.flush();
+    if (chunk.length >= LARGE || this.#bytes > WAITING_MAX) this.flush();
     if (!this.#isEndAwaited) this.#awaitEnd();
   }
 
@@ -56,7 +58,7 @@ export class WriteBatch {
     this.#atEndOfTurn(this.#endTurn);
   }
 
-  /** May be called again by what a write leads to. */
+  /** Keeps the order also if a write should lead to another flush. */
   flush(): void {
     while (this.#written < this.#count) {
       const index = this.#written++;

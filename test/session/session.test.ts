@@ -35,7 +35,7 @@ class Stub implements Connection {
 }
 
 /** A session that has read nothing yet, in a time of its own. `choose`: what decides where it goes. */
-function startSession(choose?: SessionContext["choose"], affinity: "none" | "session" = "none") {
+function startSession(choose?: SessionContext["choose"], affinity: "none" | "session" = "none", batch = new WriteBatch((flush) => flush())) {
   const wheel = new TimerWheel(1_000);
   let now = 1_000;
   const pool = new Pool({
@@ -52,7 +52,7 @@ function startSession(choose?: SessionContext["choose"], affinity: "none" | "ses
       connectionsMax: 10, connectTimeoutMs: 10_000, connectSizeMax: 65_536, packetSizeMax: 100_000, handshakeTimeoutMs: 10_000,
       dialTimeoutMs: 5_000, answerTimeoutMs: 15_000, bufferSizeMax: 2_000, stallTimeoutMs: 5_000, drainTimeoutMs: 10_000,
     },
-    wheel, batch: new WriteBatch((flush) => flush()), now: () => now, listenerName: "l", pool,
+    wheel, batch, now: () => now, listenerName: "l", pool,
     choose: choose ?? (() => pool.brokers),
     dial: (_broker, _session, handler) => { dials.push(handler); return { cancel() {} }; },
     brokerFailed() {}, brokerAnswered() {}, opened() {}, finished() {},
@@ -71,8 +71,8 @@ function startSession(choose?: SessionContext["choose"], affinity: "none" | "ses
 }
 
 /** A session that is relaying. */
-function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}) {
-  const { session, client, dials, pass, errors } = startSession();
+function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}, batch?: WriteBatch) {
+  const { session, client, dials, pass, errors } = startSession(undefined, "none", batch);
   const upstream = new Stub();
   client.handler.data(client, m.connect({ version, keepAliveSeconds }));
   dials[0]?.opened(upstream);
@@ -104,6 +104,39 @@ describe("Session", () => {
     assert.equal(session.machine.state, "relaying");
     pass(12_000);
     assert.equal(causeOf(session), "client_stalled");
+  });
+
+  for (const [what, then] of [
+    ["the client's FIN", ({ client }) => client.handler.end(client)],
+    ["the client's RST", ({ client }) => client.handler.close(client, { code: "reset", message: "connection reset by the peer" })],
+    ["an illegal packet", ({ client }) => client.handler.data(client, m.hex("00 00"))],
+    ["the broker's FIN", ({ upstream }) => upstream.handler.end(upstream)],
+    ["leave", ({ session }) => session.step({ type: "leave", fault: fault("rebalanced", "elsewhere is more room") })],
+    ["stop", ({ session }) => session.step({ type: "stop", fault: fault("shutting_down", "stopping") })],
+  ] as const satisfies readonly (readonly [string, (open: ReturnType<typeof openSession>) => void])[]) {
+    test(`what was read in the turn goes before what follows from it: ${what}`, () => {
+      const open = openSession(5, 0, undefined, new WriteBatch(() => {})); // a turn that never ends
+      const { client, upstream } = open;
+      const [up, down] = [m.publish({ version: 5, topic: "up" }), m.publish({ version: 5, topic: "down" })];
+      const before = { client: client.written, upstream: upstream.written };
+      client.handler.data(client, up);
+      upstream.handler.data(upstream, down);
+      assert.deepEqual({ client: client.written, upstream: upstream.written }, before);
+      then(open);
+      assert.deepEqual(upstream.written, m.bytes(before.upstream, up));
+      assert.deepEqual(client.written.subarray(0, before.client.length + down.length), m.bytes(before.client, down));
+    });
+  }
+
+  test("the side that does not take what a turn brought is stalled at the turn's end, and its source is paused", () => {
+    let endTurn = () => {};
+    const { session, client, upstream } = openSession(4, 0, undefined, new WriteBatch((call) => { endTurn = call; }));
+    client.takes = false;
+    upstream.handler.data(upstream, m.publish({ payload: new Uint8Array(1_000) }));
+    assert.equal(upstream.isPaused, false);
+    endTurn();
+    assert.equal(upstream.isPaused, true);
+    assert.notEqual(session.clientStalledAt, 0);
   });
 
   test("a decision may come later: what the client says meanwhile is kept, and goes to the broker that was chosen", async () => {
