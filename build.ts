@@ -10,7 +10,6 @@ import { createHash } from "node:crypto";
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
-import { noFTL } from "bun:jsc";
 
 const ROOT = import.meta.dirname;
 const VERSION: string = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
@@ -50,7 +49,7 @@ const secondBest: Bun.BunPlugin = {
     build.onResolve({ filter: /^hold-back$/ }, ({ path }) => ({ path, namespace: "build" }));
     build.onLoad({ filter: /^hold-back$/, namespace: "build" }, () => ({
       loader: "js",
-      contents: `import { noFTL } from "bun:jsc";\nconst METHODS_OF_A_PACKET = ${METHODS_OF_A_PACKET};\nexport ${holdBack}`,
+      contents: `const METHODS_OF_A_PACKET = ${METHODS_OF_A_PACKET};\n${holdBackNow}\n${holdBackSoon}\nexport const holdBack = holdBackSoon();`,
     }));
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       if (!PATHS_OF_A_CLIENT.test(relative(ROOT, path).replaceAll("\\", "/"))) return undefined;
@@ -76,8 +75,22 @@ function withoutPrivateMethods(source: string): string {
   return source.replace(/(?<=\.|^ {2}(?:async |get )*)#(\w+)/gm, (text, name) => (names.has(name) ? `_${name}` : text));
 }
 
-/** Runs in the executable, with what a file has at its top level. */
-function holdBack(values: unknown[]): void {
+/** Runs in the executable. It would delay the start, and a moment later no function has been called often enough yet. */
+function holdBackSoon(): (values: unknown[]) => void {
+  let noFTL: NoFTL | undefined;
+  const waiting: unknown[][] = [];
+  const begin = async () => {
+    ({ noFTL } = await import("bun:jsc"));
+    for (const values of waiting.splice(0)) holdBackNow(values, noFTL);
+  };
+  setTimeout(begin, 100).unref();
+  return (values) => (noFTL === undefined ? void waiting.push(values) : holdBackNow(values, noFTL));
+}
+
+type NoFTL = typeof import("bun:jsc").noFTL;
+
+/** The same, with what a file has at its top level. */
+function holdBackNow(values: unknown[], noFTL: NoFTL): void {
   const holdThoseOf = (owner: object | undefined) => {
     for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(owner ?? {}))) {
       const each = typeof value === "function" && !METHODS_OF_A_PACKET.test(name) ? value : get;
