@@ -133,7 +133,8 @@ class BunHandshake implements Handshake {
 
   onHandshake(socket: BunSocket, success: boolean, error: Error | null): void {
     if (this.#state === "settled") return;
-    const reason = success ? this.#judge(socket, error) : handshakeError(error);
+    const isAsked = this.#context.options.clientCertificates !== "none";
+    const reason = !success ? handshakeError(error) : isAsked ? this.#judge(socket, error) : undefined;
     if (reason !== undefined) {
       this.#fault = reason;
       socket.terminate();
@@ -146,18 +147,13 @@ class BunHandshake implements Handshake {
   }
 
   #judge(socket: BunSocket, error: Error | null): NetworkError | undefined {
-    const { clientCertificates } = this.#context.options;
-    return clientCertificates === "none" ? undefined : this.#judgeCertificate(socket, error, clientCertificates);
-  }
-
-  #judgeCertificate(socket: BunSocket, error: Error | null, clientCertificates: "request" | "require"): NetworkError | undefined {
-    return judged(() => this.#refusal(socket, error, clientCertificates));
+    return judged(() => this.#refusal(socket, error));
   }
 
   /** That there are keys says nothing of a certificate: one that was judged bad comes with an error beside it. */
-  #refusal(socket: BunSocket, error: Error | null, clientCertificates: "request" | "require"): NetworkError | undefined {
+  #refusal(socket: BunSocket, error: Error | null): NetworkError | undefined {
     this.#certificate = (socket.getPeerX509Certificate() as X509Certificate | undefined)?.raw;
-    if (this.#certificate === undefined) return clientCertificates === "require" ? NO_CERTIFICATE : undefined;
+    if (this.#certificate === undefined) return this.#context.options.clientCertificates === "require" ? NO_CERTIFICATE : undefined;
     return error === null ? undefined : refusedCertificate((error as { code?: unknown }).code, socket.getPeerCertificate(), "client");
   }
 
