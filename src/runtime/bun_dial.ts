@@ -78,17 +78,13 @@ class AddressDial implements Dial, Peer {
     // A path that is not there is told while Bun.connect runs: whoever dials does not know of the dial yet.
     if (this.#state === "starting") {
       this.#state = "dialing";
-      this.#failSoon(thrown);
+      queueMicrotask(() => this.onError(thrown));
       return;
     }
     if (this.#state === "cancelled") dangling -= 1;
     if (this.#state !== "dialing") return;
     this.#state = "settled";
     failed(this.#handler, networkError(attemptAt(this.#options), thrown));
-  }
-
-  #failSoon(thrown: unknown): void {
-    queueMicrotask(() => this.onError(thrown));
   }
 }
 

@@ -12,6 +12,7 @@ import type { WriteBatch } from "./write_batch.ts";
 export interface SessionContext {
   readonly limits: Limits;
   readonly wheel: TimerWheel;
+  /** Takes what the relay passes on. */
   readonly batch: WriteBatch;
   /** Monotonic milliseconds, exact where the wheel's clock is coarse. */
   now(): number;
