@@ -1,4 +1,5 @@
 import type { Transport } from "../config/types.ts";
+import type { Listed } from "../lib/roster.ts";
 import type { Timed } from "../lib/timer_wheel.ts";
 import type { FaultCode } from "../mqtt/fault.ts";
 import type { Connection, ConnectionHandler, Handshake, NetworkError, SecureHandler, TlsFacts } from "../runtime/types.ts";
@@ -33,7 +34,7 @@ const WRONG: Readonly<Record<FirstBytesKind, string>> = {
  * A client on its way from accept to its session: PROXY header, TLS, WebSocket, whichever its listener has, told apart by the first bytes
  * where it may be several. One deadline for all of it. Plain MQTT never comes here.
  */
-export class Arrival implements Timed, SecureHandler {
+export class Arrival implements Timed, Listed, SecureHandler {
   readonly entrance: Entrance;
   #connection: Connection;
   #stage: Stage = "first_bytes";
@@ -50,6 +51,7 @@ export class Arrival implements Timed, SecureHandler {
   timerNext: Timed | undefined = undefined;
   timerPrevious: Timed | undefined = undefined;
   timerTick = 0;
+  rosterPlace = -1;
 
   constructor(entrance: Entrance, connection: Connection) {
     this.entrance = entrance;

@@ -15,7 +15,7 @@ import type { BrokerChange, BrokerInfo } from "./types.ts";
 
 export interface MovementsOptions {
   readonly pools: ReadonlyMap<string, Pool>;
-  readonly sessions: ReadonlySet<Session>;
+  readonly sessions: Iterable<Session>;
   readonly tunnels: () => Iterable<Tunnel>;
   readonly system: System;
   readonly wheel: TimerWheel;

@@ -1,6 +1,7 @@
 import type { Configuration, ListenerConfig, Material, PoolConfig, PoolMaterial } from "../config/types.ts";
 import { placeOf } from "../config/address.ts";
 import { wantsCertificate } from "../config/meaning_listener.ts";
+import { Roster } from "../lib/roster.ts";
 import { TimerWheel } from "../lib/timer_wheel.ts";
 import { type Fault, type FaultCode, fault } from "../mqtt/fault.ts";
 import { EVENTS } from "../observe/events.ts";
@@ -57,8 +58,8 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #log: Log;
   readonly #chooser: Chooser;
   readonly #poolMaterials: Map<string, PoolMaterial>;
-  readonly #arrivals = new Set<Arrival>();
-  readonly #sessions = new Set<Session>();
+  readonly #arrivals = new Roster<Arrival>();
+  readonly #sessions = new Roster<Session>();
   readonly #batch = new WriteBatch(setImmediate);
   readonly #refusals = new Map<FaultCode, number>();
   readonly #sessionsMax: number;
@@ -361,7 +362,7 @@ class Server implements ProxyServer, EntranceOwner {
     await this.#closeListeners();
     log.info(EVENTS.drainStart, `stopping: no new clients, ${this.sessionCount === 1 ? "1 session has" : `${this.sessionCount} sessions have`} ${drainTimeoutMs / 1000} s to end`);
     const why = fault("shutting_down", "sluice is stopping");
-    for (const session of [...this.#sessions]) session.step({ type: "drain", fault: why });
+    for (const session of this.#sessions) session.step({ type: "drain", fault: why });
     await this.#last.within(drainTimeoutMs);
     await this.stopNow();
     log.info(EVENTS.drainEnd, "stopped");
@@ -371,7 +372,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#isDraining = true;
     await this.#closeListeners();
     const why = fault("shutting_down", "sluice was stopped before the session ended");
-    for (const session of [...this.#sessions]) session.step({ type: "stop", fault: why });
+    for (const session of this.#sessions) session.step({ type: "stop", fault: why });
     this.#tunnels?.endAll(why);
     await this.#last.within(STOP_NOW_MS);
     this.#ticker.stop();
@@ -385,7 +386,7 @@ class Server implements ProxyServer, EntranceOwner {
     this.#watch?.close();
     this.#reports.health?.stop();
     this.#movements.close();
-    for (const arrival of [...this.#arrivals]) arrival.abandon("shutting_down", "sluice is stopping");
+    for (const arrival of this.#arrivals) arrival.abandon("shutting_down", "sluice is stopping");
     await Promise.all(open.map(({ listener }) => listener.close()));
   }
 }

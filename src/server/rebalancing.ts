@@ -6,7 +6,7 @@ const LOOK_EVERY_MS = 1_000;
 
 export interface RebalancingOptions {
   readonly pools: readonly Pool[];
-  readonly sessions: ReadonlySet<Session>;
+  readonly sessions: Iterable<Session>;
   readonly now: () => number;
   readonly random: () => number;
 }

@@ -1,4 +1,5 @@
 import type { ListenerConfig } from "../config/types.ts";
+import { Roster } from "../lib/roster.ts";
 import type { Connection } from "../runtime/types.ts";
 import { Tunnel, type TunnelBegin, type TunnelContext } from "../session/tunnel.ts";
 import type { Fault } from "../mqtt/fault.ts";
@@ -10,7 +11,7 @@ export type TunnelsOwner = Omit<TunnelContext, "listenerName">;
 /** The clients whose TLS is passed through; loaded only where a listener does that. */
 export class Tunnels {
   readonly #owner: TunnelsOwner;
-  readonly #tunnels = new Set<Tunnel>();
+  readonly #tunnels = new Roster<Tunnel>();
 
   constructor(owner: TunnelsOwner) {
     this.#owner = owner;
@@ -35,6 +36,6 @@ export class Tunnels {
   }
 
   endAll(why: Fault): void {
-    for (const tunnel of [...this.#tunnels]) tunnel.end(why);
+    for (const tunnel of this.#tunnels) tunnel.end(why);
   }
 }

@@ -1,5 +1,6 @@
 import { ByteBuffer } from "../lib/byte_buffer.ts";
-import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
+import type { Listed } from "../lib/roster.ts";
+import type { Timed } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
 import { type Connect, judgeFirstByte, type RefusedConnect } from "../mqtt/connect.ts";
 import { refusedBy } from "../mqtt/connack_words.ts";
@@ -31,7 +32,7 @@ const NONE: readonly Broker[] = [];
  * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
  * and feeds back what happens. The bytes themselves move in handshake.ts and relay.ts.
  */
-export class Session implements Timed, DialHandler {
+export class Session implements Timed, Listed, DialHandler {
   readonly context: SessionContext;
   readonly client: Connection;
   /** undefined: plain TCP, and all that is known is the connection's own. */
@@ -76,12 +77,13 @@ export class Session implements Timed, DialHandler {
   clientStalledAt = 0;
   brokerStalledAt = 0;
   /** The DISCONNECT that goes out at the next boundary. */
-  goodbye: Uint8Array | undefined = undefined;
+  declare goodbye?: Uint8Array;
 
   timerSlot: Timed["timerSlot"] = undefined;
   timerNext: Timed | undefined = undefined;
   timerPrevious: Timed | undefined = undefined;
   timerTick = 0;
+  rosterPlace = -1;
 
   #order: readonly Broker[] = NONE;
   #attempt = 0;
@@ -103,7 +105,7 @@ export class Session implements Timed, DialHandler {
     this.collector = new FrameCollector(judgeFirstByte, context.limits.connectSizeMax);
     client.owner = this;
     client.handler = READING_CONNECT;
-    this.#wheel.set(this, context.limits.connectTimeoutMs);
+    this.context.wheel.set(this, context.limits.connectTimeoutMs);
   }
 
   /** The client's own address, also behind another proxy. */
@@ -118,10 +120,6 @@ export class Session implements Timed, DialHandler {
 
   get port(): number {
     return this.origin?.port ?? this.client.remotePort;
-  }
-
-  get #wheel(): TimerWheel {
-    return this.context.wheel;
   }
 
   /** Feeds the machine and carries out its outputs, in order. */
@@ -163,7 +161,7 @@ export class Session implements Timed, DialHandler {
     this.upstream = new FrameFollower(CLIENT_RULES[connect.version], this.context.limits.packetSizeMax);
     this.upstream.packets = 1;
     this.bytesUpstream = connect.frame.length;
-    this.#answerBy = this.#wheel.now + this.context.limits.answerTimeoutMs;
+    this.#answerBy = this.context.wheel.now + this.context.limits.answerTimeoutMs;
     this.client.handler = HOLDING;
     this.step({ type: "connect", version: connect.version });
   }
@@ -277,7 +275,7 @@ export class Session implements Timed, DialHandler {
   #open(): void {
     this.context.opened(this);
     this.#order = NONE;
-    this.heardAt = this.#wheel.now;
+    this.heardAt = this.context.wheel.now;
     this.releaseHeld();
     this.connect = undefined;
   }
@@ -322,11 +320,11 @@ export class Session implements Timed, DialHandler {
 
   stalled(side: Side): void {
     if (side === "client") {
-      this.clientStalledAt ||= this.#wheel.now;
+      this.clientStalledAt ||= this.context.wheel.now;
       this.clientWaiting = this.client.bufferedBytes;
       this.broker?.pause();
     } else {
-      this.brokerStalledAt ||= this.#wheel.now;
+      this.brokerStalledAt ||= this.context.wheel.now;
       this.brokerWaiting = this.broker?.bufferedBytes ?? 0;
       this.client.pause();
     }
@@ -339,7 +337,7 @@ export class Session implements Timed, DialHandler {
       this.broker?.resume();
     } else {
       this.brokerStalledAt = 0;
-      this.heardAt = this.#wheel.now; // what it said meanwhile was not read
+      this.heardAt = this.context.wheel.now; // what it said meanwhile was not read
       if (!this.#holdsTooMuch) this.client.resume();
     }
   }
@@ -363,12 +361,12 @@ export class Session implements Timed, DialHandler {
   #setDeadline(limit: Extract<Output, { do: "deadline" }>["limit"]): void {
     const { dialTimeoutMs, stallTimeoutMs } = this.context.limits;
     if (limit === "idle") return this.machine.state === "relaying" ? armIdle(this) : undefined; // what it sent before may have ended it
-    if (limit === "linger" || limit === "half_closed") return this.#wheel.set(this, Math.min(limit === "linger" ? LINGER_MS : Infinity, stallTimeoutMs));
+    if (limit === "linger" || limit === "half_closed") return this.context.wheel.set(this, Math.min(limit === "linger" ? LINGER_MS : Infinity, stallTimeoutMs));
     if (limit === "dial" && this.machine.state !== "dialing") return; // its broker had no room after all
     // One deadline for all attempts: a silent broker may use half of what is left while another one is untried.
-    const left = Math.max(0, this.#answerBy - this.#wheel.now);
+    const left = Math.max(0, this.#answerBy - this.context.wheel.now);
     const share = this.#attempt + 1 < this.#order.length ? left / 2 : left;
-    this.#wheel.set(this, limit === "dial" ? Math.min(share, dialTimeoutMs) : share);
+    this.context.wheel.set(this, limit === "dial" ? Math.min(share, dialTimeoutMs) : share);
   }
 
   expired(): void {
@@ -388,7 +386,7 @@ export class Session implements Timed, DialHandler {
   }
 
   #finish(): void {
-    this.#wheel.clear(this);
+    this.context.wheel.clear(this);
     this.client.handler = FORGOTTEN;
     if (this.broker !== undefined) this.broker.handler = FORGOTTEN;
     try {

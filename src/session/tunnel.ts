@@ -1,4 +1,5 @@
 import type { Limits } from "../config/types.ts";
+import type { Listed } from "../lib/roster.ts";
 import type { Timed, TimerWheel } from "../lib/timer_wheel.ts";
 import { type Fault, fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
@@ -49,7 +50,7 @@ const OTHER = { client: "broker", broker: "client" } as const;
  * A client whose TLS is passed through: the broker does it, so nothing is known but what the ClientHello says, and bytes only move. There is
  * no MQTT to refuse it in: whatever goes wrong ends in a close.
  */
-export class Tunnel implements Timed, DialHandler {
+export class Tunnel implements Timed, Listed, DialHandler {
   readonly context: TunnelContext;
   readonly client: Connection;
   readonly origin: Origin;
@@ -68,6 +69,7 @@ export class Tunnel implements Timed, DialHandler {
   timerNext: Timed | undefined = undefined;
   timerPrevious: Timed | undefined = undefined;
   timerTick = 0;
+  rosterPlace = -1;
 
   #state: State = "dialing";
   #order: readonly Broker[];

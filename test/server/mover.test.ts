@@ -58,7 +58,7 @@ class World {
   constructor(balance: Algorithm, brokers: Readonly<Record<string, Given>>, more: Partial<PoolConfig> = {}, random: () => number = Math.random) {
     this.#random = random;
     this.pool = createPool(balance, brokers, { rebalance: { rate: RATE, absolute: 5, relative: 1.1 }, ...more } as object);
-    this.mover = new Mover({ pool: this.pool, sessions: this.guests as unknown as Set<Session>, random });
+    this.mover = new Mover({ pool: this.pool, sessions: this.guests as unknown as Iterable<Session>, random });
   }
 
   come(guest: Guest): Broker {
