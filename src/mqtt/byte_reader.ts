@@ -1,5 +1,7 @@
-const EMPTY = new Uint8Array(0);
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // a BOM is text: [MQTT-1.5.4-3]
+
+/** Short texts are decoded from here: a view of a chunk would first give that chunk, small as it is, a buffer of its own. */
+const copy = new Uint8Array(64);
 
 /**
  * Reads MQTT's data types (MQTT 5 section 1.5) from one frame. It never throws: the first thing that is wrong is kept in
@@ -51,25 +53,34 @@ export class ByteReader {
     return 0;
   }
 
-  binary(what: string): Uint8Array {
+  /** Goes past binary data, and answers its length. */
+  binary(what: string): number {
     const length = this.uint16(what);
-    if (length === 0 || !this.#has(length, what)) return EMPTY;
+    if (!this.#has(length, what)) return 0;
     this.position += length;
-    return this.#bytes.subarray(this.position - length, this.position);
+    return length;
   }
 
   /** UTF-8 without surrogates, overlong forms ([MQTT-1.5.4-1]) or U+0000 ([MQTT-1.5.4-2]). */
   text(what: string): string {
-    const bytes = this.binary(what);
-    if (bytes.length === 0) return "";
+    const length = this.binary(what);
+    if (length === 0) return "";
     let text = "";
     try {
-      text = decoder.decode(bytes);
+      text = decoder.decode(this.#last(length));
     } catch {
       this.fail(`${what} is not valid UTF-8`);
     }
     if (text.includes("\0")) this.fail(`${what} contains U+0000`);
     return text;
+  }
+
+  /** The bytes before `position`, until the next call. */
+  #last(length: number): Uint8Array {
+    const from = this.position - length;
+    if (length > copy.length) return this.#bytes.subarray(from, this.position);
+    for (let index = 0; index < length; index++) copy[index] = this.#bytes[from + index] as number;
+    return copy.subarray(0, length);
   }
 
   /** Runs `read` until `length` bytes are used; what it reads may not go past them. */

@@ -68,7 +68,7 @@ export function readProperties(reader: ByteReader, allowed: ReadonlySet<number>,
 
 function readValue(reader: ByteReader, { name, type, nonZero }: Property): number | string {
   if (type === "text") return reader.text(name);
-  if (type === "binary") return reader.binary(name).length;
+  if (type === "binary") return reader.binary(name);
   if (type === "pair") {
     reader.text(name);
     return reader.text(name);
