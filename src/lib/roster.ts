@@ -21,7 +21,7 @@ export class Roster<Member extends Listed> implements Iterable<Member> {
   /** Harmless for one that is not there. */
   delete(member: Member): void {
     const place = member.rosterPlace;
-    if (place === -1) return;
+    if (this.#members[place] !== member) return;
     member.rosterPlace = -1;
     const last = this.#members.pop() as Member;
     if (last === member) return;

@@ -39,6 +39,10 @@ export type Input =
   /** Stop now. */
   | { readonly type: "stop"; readonly fault: Fault };
 
+/** Those that come in each session. */
+export const CONNECT_READ = { 3: { type: "connect", version: 3 }, 4: { type: "connect", version: 4 }, 5: { type: "connect", version: 5 } } as const satisfies Readonly<Record<Version, Input>>;
+export const DIALED: Input = { type: "dialed" }, ACCEPTED: Input = { type: "accepted" };
+
 /** `deadline` names the one limit that runs from now on; a new one replaces it. */
 export type Output =
   | { readonly do: "decide" | "cancel_dial" | "send_connect" | "open" | "discard" | "finished" }
@@ -67,6 +71,16 @@ type Channel = "absent" | "open" | "peer_ended" | "we_ended" | "both_ended" | "c
 export type EndCause = Fault | "client_closed" | "broker_closed";
 
 const OTHER: Readonly<Record<Side, Side>> = { client: "broker", broker: "client" };
+/** Outputs that say nothing but their name, made once: a session has ten of them. */
+const DECIDE: Output = { do: "decide" }, CANCEL_DIAL: Output = { do: "cancel_dial" }, SEND_CONNECT: Output = { do: "send_connect" };
+const OPEN: Output = { do: "open" }, DISCARD: Output = { do: "discard" }, FINISHED: Output = { do: "finished" };
+const DEADLINE = {
+  dial: { do: "deadline", limit: "dial" },
+  answer: { do: "deadline", limit: "answer" },
+  idle: { do: "deadline", limit: "idle" },
+  half_closed: { do: "deadline", limit: "half_closed" },
+  linger: { do: "deadline", limit: "linger" },
+} as const satisfies Readonly<Record<Extract<Output, { do: "deadline" }>["limit"], Output>>;
 const END: Readonly<Record<Side, Output>> = { client: { do: "end", side: "client" }, broker: { do: "end", side: "broker" } };
 const RESET: Readonly<Record<Side, Output>> = { client: { do: "reset", side: "client" }, broker: { do: "reset", side: "broker" } };
 
@@ -96,9 +110,8 @@ export class Machine {
     return this.#client === "peer_ended" || this.#client === "both_ended";
   }
 
-  /** The outputs are the caller's, to be carried out in order; they may lead to further inputs. */
-  step(input: Input): readonly Output[] {
-    const outputs: Output[] = [];
+  /** Puts its outputs into the list, which is the caller's, to be carried out in order; they may lead to further inputs, with a list of their own. */
+  step(input: Input, outputs: Output[] = []): Output[] {
     this.#outputs = outputs;
     this.#take(input);
     return outputs;
@@ -139,7 +152,7 @@ export class Machine {
     if (this.state !== "reading_connect") return;
     this.#version = version;
     this.#move("deciding");
-    this.#put({ do: "decide" });
+    this.#put(DECIDE);
   }
 
   #decided(brokers: number): void {
@@ -152,7 +165,7 @@ export class Machine {
     this.#attempt = attempt;
     this.#move("dialing");
     this.#put({ do: "dial", attempt });
-    this.#put({ do: "deadline", limit: "dial" });
+    this.#put(DEADLINE.dial);
   }
 
   #turnedAway(fault: Fault, version: Version | undefined): void {
@@ -165,8 +178,8 @@ export class Machine {
     if (this.state !== "dialing") return;
     this.#broker = "open";
     this.#move("awaiting_connack");
-    this.#put({ do: "deadline", limit: "answer" });
-    this.#put({ do: "send_connect" });
+    this.#put(DEADLINE.answer);
+    this.#put(SEND_CONNECT);
   }
 
   /** The next broker, while there is one and the client has heard nothing yet; otherwise the refusal. */
@@ -187,15 +200,15 @@ export class Machine {
     this.#put({ do: "give_up_broker", fault: redirected, blame: "none" });
     this.#broker = "absent";
     this.#move("deciding");
-    this.#put({ do: "deadline", limit: "answer" });
+    this.#put(DEADLINE.answer);
   }
 
   /** A client that already sent its FIN (CONNECT, PUBLISH, DISCONNECT in one go) still gets everything through. */
   #accepted(): void {
     if (this.state !== "awaiting_connack") return;
     this.#move("relaying");
-    this.#put({ do: "open" });
-    this.#put({ do: "deadline", limit: "idle" });
+    this.#put(OPEN);
+    this.#put(DEADLINE.idle);
     if (this.#client === "peer_ended") this.#passEnd("client");
   }
 
@@ -212,7 +225,7 @@ export class Machine {
   #passEnd(side: Side): void {
     this.cause ??= side === "client" ? "client_closed" : "broker_closed";
     this.#move("closing");
-    this.#put({ do: "deadline", limit: "half_closed" });
+    this.#put(DEADLINE.half_closed);
     this.#end(OTHER[side]);
   }
 
@@ -221,14 +234,14 @@ export class Machine {
     else this.#broker = "closed";
     if (this.state === "closed") return;
     if (side === "broker" && this.state === "awaiting_connack") return this.#attemptFailed(fault ?? brokerClosedEarly);
-    if (this.state === "dialing") this.#put({ do: "cancel_dial" });
+    if (this.state === "dialing") this.#put(CANCEL_DIAL);
     this.cause ??= fault ?? (side === "client" ? "client_closed" : "broker_closed");
     if (isGone(this.#client) && isGone(this.#broker)) {
       this.#move("closed");
-      this.#put({ do: "finished" });
+      this.#put(FINISHED);
     } else if (this.state === "closing") {
       // What the other side still says has nowhere to go; it must be read all the same, or its FIN is never seen.
-      this.#put({ do: "discard" });
+      this.#put(DISCARD);
       this.#end(OTHER[side]);
     } else this.#finish(this.cause);
   }
@@ -247,7 +260,7 @@ export class Machine {
       case "reading_connect": return this.#finish(connectTimeout);
       case "deciding": return this.#refuse(decisionTimeout);
       case "dialing":
-        this.#put({ do: "cancel_dial" });
+        this.#put(CANCEL_DIAL);
         return this.#attemptFailed(dialTimeout);
       case "awaiting_connack": return this.#attemptFailed(answerTimeout);
       case "closing": return this.#resetBoth();
@@ -266,22 +279,22 @@ export class Machine {
     if (this.state !== "relaying") return this.#refuse(fault);
     this.cause ??= fault;
     this.#move("closing");
-    this.#put({ do: "deadline", limit });
+    this.#put(DEADLINE[limit]);
     this.#put({ do: "disconnect_at_boundary", fault });
   }
 
   #stop(fault: Fault): void {
     if (this.state === "closed") return;
-    if (this.state === "dialing") this.#put({ do: "cancel_dial" });
+    if (this.state === "dialing") this.#put(CANCEL_DIAL);
     this.cause ??= fault;
     if (this.state !== "closing") this.#move("closing");
-    this.#put({ do: "deadline", limit: "linger" });
+    this.#put(DEADLINE.linger);
     this.#resetBoth();
   }
 
   /** CONNACK with the fault's code where the version has one, then the close. */
   #refuse(fault: Fault): void {
-    if (this.state === "dialing") this.#put({ do: "cancel_dial" });
+    if (this.state === "dialing") this.#put(CANCEL_DIAL);
     if (this.#version !== undefined) this.#put({ do: "refuse", fault });
     this.#finish(fault);
   }
@@ -295,8 +308,8 @@ export class Machine {
   }
 
   #endBoth(): void {
-    this.#put({ do: "deadline", limit: "linger" });
-    this.#put({ do: "discard" });
+    this.#put(DEADLINE.linger);
+    this.#put(DISCARD);
     this.#end("client");
     this.#end("broker");
   }

@@ -17,7 +17,7 @@ import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, awaitDecision, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
-import { type Input, Machine, type Output, type Side } from "./machine.ts";
+import { ACCEPTED, CONNECT_READ, DIALED, type Input, Machine, type Output, type Side } from "./machine.ts";
 import { RELAYING_BROKER, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
 import { armIdle, lookAtSilences } from "./silences.ts";
@@ -27,6 +27,8 @@ import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 const LINGER_MS = 5_000;
 const CONNACK_SIZE_MAX = 65_536;
 const NONE: readonly Broker[] = [];
+/** For the outputs of steps: as many as there are steps within each other. */
+const lists: Output[][] = [];
 
 /**
  * One client's life in sluice: the shell around the machine. It owns the two connections, carries out what the machine puts out
@@ -125,8 +127,10 @@ export class Session implements Timed, Listed, DialHandler {
   /** Feeds the machine and carries out its outputs, in order. */
   step(input: Input): void {
     this.context.batch.flush();
-    const outputs = this.machine.step(input);
+    const outputs = this.machine.step(input, lists.pop());
     for (let index = 0; index < outputs.length; index++) this.#carryOut(outputs[index] as Output);
+    outputs.length = 0;
+    lists.push(outputs);
   }
 
   #carryOut(output: Output): void {
@@ -163,7 +167,7 @@ export class Session implements Timed, Listed, DialHandler {
     this.bytesUpstream = connect.frame.length;
     this.#answerBy = this.context.wheel.now + this.context.limits.answerTimeoutMs;
     this.client.handler = HOLDING;
-    this.step({ type: "connect", version: connect.version });
+    this.step(CONNECT_READ[connect.version]);
   }
 
   /** A CONNECT came that is not acceptable. */
@@ -207,7 +211,7 @@ export class Session implements Timed, Listed, DialHandler {
     connection.owner = this;
     connection.handler = AWAITING_CONNACK;
     this.collector = new FrameCollector(judgeBrokerFirstByte(this.version as Version), CONNACK_SIZE_MAX);
-    this.step({ type: "dialed" });
+    this.step(DIALED);
   }
 
   /** This broker will not do; the next one may. */
@@ -269,7 +273,7 @@ export class Session implements Timed, Listed, DialHandler {
     (this.broker as Connection).handler = connect.version === 5 && this.pool.config.redirects === "follow" ? WATCHING_BROKER : RELAYING_BROKER;
     this.context.brokerAnswered(this.chosen as Broker);
     this.isOpen = true;
-    this.step({ type: "accepted" });
+    this.step(ACCEPTED);
   }
 
   #open(): void {
