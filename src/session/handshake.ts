@@ -1,5 +1,5 @@
 import { type Connack, readConnack } from "../mqtt/connack.ts";
-import { type Connect, readConnect, withCredentials } from "../mqtt/connect.ts";
+import { type Connect, readConnect, type RefusedConnect, withCredentials } from "../mqtt/connect.ts";
 import { type Fault, fault, type Version } from "../mqtt/fault.ts";
 import type { FrameCollector } from "../mqtt/frame_collector.ts";
 import type { FrameFollower } from "../mqtt/frame_follower.ts";
@@ -15,10 +15,16 @@ export const READING_CONNECT = clientHandler((session, chunk) => {
   if (collected === undefined) return;
   if ("code" in collected) return session.step({ type: "turned_away", fault: collected, version: undefined });
   const connect = readConnect(collected.frame);
-  if ("refused" in connect) return session.turnedAway(connect);
+  if ("refused" in connect) return turnAway(session, connect);
   session.connectRead(connect);
   if (collected.rest.length > 0) session.client.handler.data(session.client, collected.rest);
 });
+
+/** A CONNECT that is not acceptable. */
+function turnAway(session: Session, { refused, version }: RefusedConnect): void {
+  session.version = version;
+  session.step({ type: "turned_away", fault: refused, version });
+}
 
 /** The client, between CONNECT and CONNACK: what it sends already is checked, kept and sent on later ([MQTT-3.1.4-5] lets it). */
 export const HOLDING = clientHandler((session, chunk) => {

@@ -2,7 +2,7 @@ import { ByteBuffer } from "../lib/byte_buffer.ts";
 import type { Listed } from "../lib/roster.ts";
 import type { Timed } from "../lib/timer_wheel.ts";
 import { type Connack, judgeBrokerFirstByte } from "../mqtt/connack.ts";
-import { type Connect, judgeFirstByte, type RefusedConnect } from "../mqtt/connect.ts";
+import { type Connect, judgeFirstByte } from "../mqtt/connect.ts";
 import { refusedBy } from "../mqtt/connack_words.ts";
 import { type Fault, fault, type Version } from "../mqtt/fault.ts";
 import { FrameCollector } from "../mqtt/frame_collector.ts";
@@ -168,12 +168,6 @@ export class Session implements Timed, Listed, DialHandler {
     this.#answerBy = this.context.wheel.now + this.context.limits.answerTimeoutMs;
     this.client.handler = HOLDING;
     this.step(CONNECT_READ[connect.version]);
-  }
-
-  /** A CONNECT came that is not acceptable. */
-  turnedAway(connect: RefusedConnect): void {
-    this.version = connect.version;
-    this.step({ type: "turned_away", fault: connect.refused, version: connect.version });
   }
 
   #decide(): void {
