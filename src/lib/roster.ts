@@ -5,7 +5,7 @@ export interface Listed {
 
 /**
  * Who is there, in no order. A `Set` would hold who is gone as well: with each table that it outgrows it leaves behind who was in it then, and on
- * JavaScriptCore those stay until a collection of the whole heap, whose cost was an eighth of a short connection's (`bench/README.md`).
+ * JavaScriptCore those stay until a collection of the whole heap: 3 to 11 % of what a short connection costs (`bench/README.md`).
  */
 export class Roster<Member extends Listed> implements Iterable<Member> {
   readonly #members: Member[] = [];
