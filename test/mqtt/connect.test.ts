@@ -36,6 +36,17 @@ describe("readConnect", () => {
     for (const length of [1, 23, 24, 127, 128, 65_535]) assert.equal(accepted(m.connect({ clientId: "x".repeat(length) })).clientId.length, length);
   });
 
+  test("texts are read as they are, short and long ones beside each other, also where a character has several bytes", () => {
+    const texts = ["a", "sensor", "x".repeat(63), "y".repeat(64), "z".repeat(65), "é".repeat(32), `${"w".repeat(63)}é`, "w".repeat(62) + "é", "€".repeat(100)];
+    for (const clientId of texts) {
+      for (const username of texts) {
+        const connect = accepted(m.connect({ clientId, username }));
+        assert.deepEqual([connect.clientId, connect.username], [clientId, username]);
+      }
+    }
+    assert.equal(refusal(m.connect({ clientId: m.bytes(new Uint8Array(63).fill(97), m.hex("c3")), username: "é" })), "malformed_packet", "a character cut by the end of its text");
+  });
+
   test("M14: keeps a byte order mark", () => {
     assert.equal(accepted(m.connect({ clientId: m.hex("efbbbf 61") })).clientId, "\ufeffa");
   });
