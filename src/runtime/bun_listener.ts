@@ -1,6 +1,7 @@
 import type { SocketHandler } from "bun";
 import { isAddress } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
+import { connectionCame } from "./bun_engine.ts";
 import { lookUp } from "./bun_lookup.ts";
 import { accept, admitted } from "./handlers.ts";
 import { listenOn, type Place } from "./listen_on.ts";
@@ -54,13 +55,9 @@ function portOf(listener: Bun.SocketListener<BunConnection>): number {
   return name.port ?? 0;
 }
 
-/** The executable starts with a compiler that waits long, which keeps a quiet proxy small; from so many connections on it is a busy one. */
-const BUSY_AFTER = 64;
-let connections = 0;
-
 /** When descriptors run out Bun's accept spins; the layer above keeps the process below its limit, so nothing is done here. */
 function letIn(handler: AcceptHandler, socket: BunSocket): boolean {
-  if (++connections === BUSY_AFTER) Bun.unsafe.setJITPolicy(1);
+  connectionCame();
   if (admitted(handler)) return true;
   socket.terminate();
   return false;
