@@ -27,6 +27,8 @@ export type Input =
   | { readonly type: "ended"; readonly side: Side }
   /** The connection is gone in both directions; a fault when it did not go in order. */
   | { readonly type: "closed"; readonly side: Side; readonly fault: Fault | undefined }
+  /** The client's connection was reset, and what came before is read by the broker. */
+  | { readonly type: "reset"; readonly fault: Fault }
   /** A running session broke a rule or a limit. */
   | { readonly type: "violated"; readonly fault: Fault }
   | { readonly type: "deadline" }
@@ -130,6 +132,7 @@ export class Machine {
       case "rejected": return this.#finish(input.fault);
       case "ended": return this.#ended(input.side);
       case "closed": return this.#closed(input.side, input.fault);
+      case "reset": return this.#clientReset(input.fault);
       case "violated": return this.#violated(input.fault);
       case "deadline": return this.#deadline();
       case "said_goodbye": return this.state === "closing" ? this.#endBoth() : undefined;
@@ -244,6 +247,15 @@ export class Machine {
       this.#put(DISCARD);
       this.#end(OTHER[side]);
     } else this.#finish(this.cause);
+  }
+
+  /** The broker sees the end as it was; nobody has to wait for its FIN. */
+  #clientReset(fault: Fault): void {
+    if (this.state !== "relaying") return this.#closed("client", fault);
+    this.#client = "closed";
+    this.cause ??= fault;
+    this.#move("closing");
+    this.#reset("broker");
   }
 
   #violated(fault: Fault): void {

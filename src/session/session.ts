@@ -17,14 +17,13 @@ import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, awaitDecision, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
+import { hasBrokerReadAll, LINGER_MS } from "./idle.ts";
 import { ACCEPTED, CONNECT_READ, DIALED, type Input, Machine, type Output, type Side } from "./machine.ts";
 import { RELAYING_BROKER, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
 import { armIdle, lookAtSilences } from "./silences.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
-/** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
-const LINGER_MS = 5_000;
 const CONNACK_SIZE_MAX = 65_536;
 const NONE: readonly Broker[] = [];
 /** For the outputs of steps: as many as there are steps within each other. */
@@ -341,8 +340,10 @@ export class Session implements Timed, Listed, DialHandler {
   }
 
   closed(side: Side, error: NetworkError | undefined): void {
-    const code = error?.code === "internal" ? "internal_error" : side === "client" ? "client_lost" : "broker_lost";
-    this.step({ type: "closed", side, fault: error && fault(code, error.message) });
+    if (error === undefined) return this.step({ type: "closed", side, fault: undefined });
+    const why = fault(error.code === "internal" ? "internal_error" : side === "client" ? "client_lost" : "broker_lost", error.message);
+    const isPassedOn = side === "client" && error.code === "reset" && hasBrokerReadAll(this, this.upstream?.packets ?? 0, this.context.wheel.now);
+    this.step(isPassedOn ? { type: "reset", fault: why } : { type: "closed", side, fault: why });
   }
 
   /** From now on what arrives is read, so that the FIN is seen, and dropped. */

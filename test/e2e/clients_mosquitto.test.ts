@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { until } from "../support/deadline.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
+import * as m from "../support/mqtt_bytes.ts";
+import { RawClient } from "../support/raw_client.ts";
 import { SeededRandom } from "../support/seed.ts";
 import { brokerUrls, onEachArtefact, startFront, writeTemporary } from "./front.ts";
 import { publish, received, subscribe, VERSIONS } from "./mosquitto_clients.ts";
@@ -69,6 +71,24 @@ onEachArtefact("a will is published when its client is killed, and not when it s
   await leave("killed", "SIGKILL");
   await publish({ port }, ["-t", "wills/end", "-q", "1", "-m", "end"]);
   assert.deepEqual(await received(watcher), ["wills/killed 1 0 killed is gone", "wills/end 1 0 end"]);
+});
+
+onEachArtefact("a client whose connection is reset: what it said before arrives, DISCONNECT too, and else its will", NEEDS, async (t, artefact) => {
+  const broker = await startMosquitto();
+  t.after(() => broker.stop());
+  const { port } = await startFront(t, artefact, { words: brokerUrls(broker) });
+  const words = { silent: [], talker: [m.publish({ topic: "said", payload: "talker", qos: 1 })], polite: [m.publish({ topic: "said", payload: "polite", qos: 1 }), m.disconnect()] };
+  const watcher = await subscribe(t, broker, { port }, { id: "watcher", filters: ["said"], qos: 1, count: 5 });
+  for (const [clientId, packets] of Object.entries(words)) {
+    const client = await RawClient.open({ port });
+    await client.send(m.connect({ clientId, will: { topic: "said", payload: `will of ${clientId}`, qos: 1 } }));
+    await client.expect(m.connack());
+    if (packets.length > 0) await client.send(m.bytes(...packets));
+    client.reset();
+    await until(() => new RegExp(`Client ${clientId} (disconnected|closed)`).test(broker.log), 10_000, `the end of ${clientId}`);
+  }
+  await publish({ port }, ["-t", "said", "-q", "1", "-m", "end"]);
+  assert.deepEqual(await received(watcher), ["will of silent", "talker", "will of talker", "polite", "end"].map((said) => `said 1 0 ${said}`));
 });
 
 onEachArtefact("payloads of 0 bytes and of 8 MB arrive byte for byte", NEEDS, async (t, artefact) => {

@@ -128,6 +128,26 @@ describe("Session", () => {
     });
   }
 
+  for (const [what, packets, silenceMs, takes, expected] of [
+    ["answered its CONNECT, and got no more", [], 0, true, "reset"],
+    ["has had time to read all", [m.publish()], 6_000, true, "reset"],
+    ["may be reading still", [m.publish()], 1_000, true, "ended"],
+    ["takes little at a time", [m.publish()], 6_000, false, "ended"],
+  ] as const) {
+    test(`the client's RST at a broker that ${what}: ${expected}`, () => {
+      const { session, client, upstream, pass } = openSession(4, 0);
+      upstream.takes = takes;
+      upstream.bufferedBytes = 100_000;
+      for (const packet of packets) client.handler.data(client, packet);
+      pass(silenceMs, () => { upstream.bufferedBytes -= 10; });
+      client.handler.close(client, { code: "reset", message: "connection reset by the peer" });
+      assert.deepEqual([upstream.wasReset, upstream.ended], [expected === "reset", expected === "ended"]);
+      assert.equal(causeOf(session), "client_lost");
+      upstream.handler.close(upstream, undefined);
+      assert.equal(session.machine.state, "closed");
+    });
+  }
+
   test("the side that does not take what a turn brought is stalled at the turn's end, and its source is paused", () => {
     let endTurn = () => {};
     const { session, client, upstream } = openSession(4, 0, undefined, new WriteBatch((call) => { endTurn = call; }));
