@@ -1,4 +1,3 @@
-import { cac } from "cac";
 import type { ConfigProblem } from "../config/problem.ts";
 import { suggest } from "../lib/suggest.ts";
 import { printable } from "../lib/text.ts";
@@ -11,7 +10,7 @@ export interface CommandLine {
   readonly options: ReadonlyMap<OptionName, { readonly spelling: string; readonly values: readonly string[] }>;
 }
 
-/** What was found on the command line, before cac reads it. */
+/** What was found on the command line so far. */
 interface Scan {
   /** The word that the line begins with, if that is a command: for letters that two commands share. */
   readonly leading: CommandName;
@@ -22,12 +21,6 @@ interface Scan {
 }
 
 const specs: readonly OptionSpec[] = OPTIONS;
-
-/**
- * cac turns values into numbers, takes the next word for an empty one, and values that begin with a dash for flags. So
- * every value and positional goes to it behind this mark, which no number has, and comes back without.
- */
-const MARK = "\x01";
 
 export function readArguments(words: readonly string[]): CommandLine | ConfigProblem {
   const scan = scanWords(words);
@@ -40,8 +33,7 @@ export function readArguments(words: readonly string[]): CommandLine | ConfigPro
     scan.options.set("help", { spelling: "help", values: [] });
   }
   const command: CommandName = first !== undefined && isCommand(first) ? first : "run";
-  const positionals = command === "run" ? scan.positionals : scan.positionals.slice(1);
-  const line = parseMarked(command, positionals, scan);
+  const line = { command, positionals: command === "run" ? scan.positionals : scan.positionals.slice(1), options: scan.options };
   return findProblem(line, first) ?? line;
 }
 
@@ -129,26 +121,6 @@ function take(scan: Scan, spec: OptionSpec, spelling: string, attached: string |
 /** Whether the word is one of our flags, and so hardly the value of another. */
 function isFlag(word: string): boolean {
   return word === "--" || specs.some((option) => word === `--${option.name}` || word.startsWith(`--${option.name}=`) || (option.short !== undefined && word === `-${option.short}`));
-}
-
-function parseMarked(command: CommandName, positionals: readonly string[], scan: Scan): CommandLine {
-  const cli = cac("sluice");
-  for (const { usage: text, help } of Object.values(COMMANDS)) cli.command(text.replace(/^\[options\] \[broker \.\.\.\]$/, "[...brokers]").replace(" [options]", ""), help);
-  for (const { name, value, help } of specs) cli.option(value === undefined ? `--${name}` : `--${name} <${value}>`, help);
-  const argv = ["sluice", "sluice", ...(command === "run" ? [] : [command]), ...positionals.map((word) => MARK + word)];
-  for (const [name, { values }] of scan.options) argv.push(...(values.length === 0 ? [`--${name}`] : values.map((value) => `--${name}=${MARK}${value}`)));
-
-  const parsed = cli.parse(argv, { run: false });
-  const options = new Map<OptionName, { spelling: string; values: string[] }>();
-  for (const [name, { spelling }] of scan.options) {
-    const value: unknown = parsed.options[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
-    options.set(name, { spelling, values: value === true ? [] : [value].flat().map(unmark) });
-  }
-  return { command: (cli.matchedCommandName ?? "run") as CommandName, positionals: parsed.args.map(unmark), options };
-}
-
-function unmark(value: unknown): string {
-  return String(value).slice(MARK.length);
 }
 
 /** What other programs call their main command. Ours has no word, and none of these is likely the name of a broker. */
