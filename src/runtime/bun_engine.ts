@@ -12,16 +12,17 @@ const COLLECT_SHARE = 1 / 64;
 let connections = 0;
 let collectAt = 0;
 
-/**
- * What JavaScriptCore is told as clients come. Left to itself it collects what short connections leave behind so seldom that most of the memory
- * has gone back to the system by then, and is fetched again page by page: 4 to 6 % of what such a connection costs (`bench/README.md`).
- */
+/** A client has come: what the engine would learn too late by itself. */
 export function connectionCame(): void {
   connections += 1;
   if (connections === BUSY_AFTER) Bun.unsafe.setJITPolicy(1);
   if (connections % LOOK_EVERY === 0) collectYoung();
 }
 
+/**
+ * Left to itself JavaScriptCore collects what short connections leave behind so seldom that most of the memory has gone back to the system by
+ * then, and is fetched again page by page (`bench/README.md`, 2026-11-29).
+ */
 function collectYoung(): void {
   const start = performance.now();
   if (start < collectAt) return;

@@ -3,9 +3,6 @@ import { type Fault, fault } from "../mqtt/fault.ts";
 /** After so many milliseconds the kernel probes the peers of a session without keep-alive: nothing in MQTT would ever notice that one vanished. */
 export const PROBE_AFTER_MS = 60_000;
 
-/** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
-export const LINGER_MS = 5_000;
-
 /** What is known of a running session's silences, in milliseconds on the wheel's clock. */
 export interface Silences {
   readonly startedAt: number;
@@ -37,12 +34,4 @@ export function nextLook(silences: Silences, stallTimeoutMs: number, now: number
   if (clientStalledAt !== 0) due = Math.min(due, clientStalledAt + stallTimeoutMs);
   if (brokerStalledAt !== 0) due = Math.min(due, brokerStalledAt + stallTimeoutMs);
   return due;
-}
-
-/**
- * Whether the broker has read what came from the client, so that nothing is lost when its connection is reset as well: CONNECT alone, which it
- * answered, or what it had as much time for as an ending session gives it.
- */
-export function hasBrokerReadAll({ heardAt, brokerStalledAt }: Silences, packets: number, now: number): boolean {
-  return brokerStalledAt === 0 && (packets === 1 || now - heardAt > LINGER_MS);
 }

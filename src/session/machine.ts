@@ -27,7 +27,7 @@ export type Input =
   | { readonly type: "ended"; readonly side: Side }
   /** The connection is gone in both directions; a fault when it did not go in order. */
   | { readonly type: "closed"; readonly side: Side; readonly fault: Fault | undefined }
-  /** The client's connection was reset, and what came before is read by the broker. */
+  /** The client's connection was reset, and it had sent CONNECT alone. */
   | { readonly type: "reset"; readonly fault: Fault }
   /** A running session broke a rule or a limit. */
   | { readonly type: "violated"; readonly fault: Fault }
@@ -249,7 +249,7 @@ export class Machine {
     } else this.#finish(this.cause);
   }
 
-  /** The broker sees the end as it was; nobody has to wait for its FIN. */
+  /** Passed on as it came: the broker has answered CONNECT, so a reset overtakes nothing, and nobody waits for its FIN. */
   #clientReset(fault: Fault): void {
     if (this.state !== "relaying") return this.#closed("client", fault);
     this.#client = "closed";

@@ -17,13 +17,14 @@ import type { SessionContext } from "./context.ts";
 import { disconnectAtBoundary, disconnectNow, refuse } from "./goodbye.ts";
 import type { Origin } from "./origin.ts";
 import { AWAITING_CONNACK, awaitDecision, HOLDING, READING_CONNECT, sendConnect } from "./handshake.ts";
-import { hasBrokerReadAll, LINGER_MS } from "./idle.ts";
 import { ACCEPTED, CONNECT_READ, DIALED, type Input, Machine, type Output, type Side } from "./machine.ts";
 import { RELAYING_BROKER, WATCHING_BROKER } from "./relay.ts";
 import type { Rewritten } from "./rewritten.ts";
 import { armIdle, lookAtSilences } from "./silences.ts";
 import { DISCARDING_BROKER, DISCARDING_CLIENT, FORGOTTEN } from "./sides.ts";
 
+/** How long an ending session may take to flush and to see the other's FIN, in milliseconds. */
+const LINGER_MS = 5_000;
 const CONNACK_SIZE_MAX = 65_536;
 const NONE: readonly Broker[] = [];
 /** For the outputs of steps: as many as there are steps within each other. */
@@ -342,8 +343,8 @@ export class Session implements Timed, Listed, DialHandler {
   closed(side: Side, error: NetworkError | undefined): void {
     if (error === undefined) return this.step({ type: "closed", side, fault: undefined });
     const why = fault(error.code === "internal" ? "internal_error" : side === "client" ? "client_lost" : "broker_lost", error.message);
-    const isPassedOn = side === "client" && error.code === "reset" && hasBrokerReadAll(this, this.upstream?.packets ?? 0, this.context.wheel.now);
-    this.step(isPassedOn ? { type: "reset", fault: why } : { type: "closed", side, fault: why });
+    const saidConnectAlone = this.upstream?.packets === 1;
+    this.step(side === "client" && error.code === "reset" && saidConnectAlone ? { type: "reset", fault: why } : { type: "closed", side, fault: why });
   }
 
   /** From now on what arrives is read, so that the FIN is seen, and dropped. */

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { until } from "../support/deadline.ts";
+import { pause, until } from "../support/deadline.ts";
 import { needs, startMosquitto } from "../support/mosquitto.ts";
 import * as m from "../support/mqtt_bytes.ts";
+import { ARTEFACTS } from "../support/process.ts";
+import { RawBroker } from "../support/raw_broker.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { SeededRandom } from "../support/seed.ts";
 import { brokerUrls, onEachArtefact, startFront, writeTemporary } from "./front.ts";
@@ -73,22 +75,47 @@ onEachArtefact("a will is published when its client is killed, and not when it s
   assert.deepEqual(await received(watcher), ["wills/killed 1 0 killed is gone", "wills/end 1 0 end"]);
 });
 
-onEachArtefact("a client whose connection is reset: what it said before arrives, DISCONNECT too, and else its will", NEEDS, async (t, artefact) => {
+onEachArtefact("a client whose connection is reset: what it said arrives, DISCONNECT too, and else its will, also while the broker does not read", NEEDS, async (t, artefact) => {
   const broker = await startMosquitto();
   t.after(() => broker.stop());
   const { port } = await startFront(t, artefact, { words: brokerUrls(broker) });
-  const words = { silent: [], talker: [m.publish({ topic: "said", payload: "talker", qos: 1 })], polite: [m.publish({ topic: "said", payload: "polite", qos: 1 }), m.disconnect()] };
-  const watcher = await subscribe(t, broker, { port }, { id: "watcher", filters: ["said"], qos: 1, count: 5 });
+  const watcher = await subscribe(t, broker, { port }, { id: "watcher", filters: ["said"], qos: 1, count: 9 });
+  const publishes = [1, 2, 3].map((packetId) => m.publish({ topic: "said", payload: String(packetId), qos: 1, packetId }));
+  const words = { silent: [], talker: publishes, polite: [...publishes, m.disconnect()] };
   for (const [clientId, packets] of Object.entries(words)) {
     const client = await RawClient.open({ port });
     await client.send(m.connect({ clientId, will: { topic: "said", payload: `will of ${clientId}`, qos: 1 } }));
     await client.expect(m.connack());
+    broker.freeze(); // a reset would overtake what it has not read
     if (packets.length > 0) await client.send(m.bytes(...packets));
     client.reset();
+    await pause(100);
+    broker.thaw();
     await until(() => new RegExp(`Client ${clientId} (disconnected|closed)`).test(broker.log), 10_000, `the end of ${clientId}`);
   }
   await publish({ port }, ["-t", "said", "-q", "1", "-m", "end"]);
-  assert.deepEqual(await received(watcher), ["will of silent", "talker", "will of talker", "polite", "end"].map((said) => `said 1 0 ${said}`));
+  const said = ["will of silent", "1", "2", "3", "will of talker", "1", "2", "3", "end"];
+  assert.deepEqual(await received(watcher), said.map((payload) => `said 1 0 ${payload}`));
+});
+
+onEachArtefact("a client's reset behind CONNECT alone is one at the broker, and behind more an end in order", {}, async (t, artefact) => {
+  const broker = await RawBroker.start(t);
+  const { port } = await startFront(t, artefact, { words: brokerUrls(broker) });
+  for (const packets of [[], [m.pingreq()]]) {
+    const client = await RawClient.open({ port });
+    await client.send(m.connect());
+    const connection = await broker.accept();
+    await connection.expect(m.connect());
+    await connection.send(m.connack());
+    await client.expect(m.connack());
+    for (const packet of packets) {
+      await client.send(packet);
+      await connection.expect(packet);
+    }
+    client.reset();
+    const knowsReset = artefact !== ARTEFACTS.deno;
+    assert.equal(await connection.expectEnd(), packets.length === 0 && knowsReset ? "reset" : "fin");
+  }
 });
 
 onEachArtefact("payloads of 0 bytes and of 8 MB arrive byte for byte", NEEDS, async (t, artefact) => {
