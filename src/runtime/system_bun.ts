@@ -6,29 +6,39 @@ import type { System } from "./types.ts";
  * at once is asked for when the program starts, while the rest of it is loaded.
  */
 let limits = "";
-let outIsCharacterDevice = false;
-let errorIsCharacterDevice = false;
+let outMayBeTerminal = false;
+let errorMayBeTerminal = false;
 
 export const system: System = createSystem({
   ready: Promise.all([
     Bun.file("/proc/self/limits").text().then((text) => (limits = text), () => {}),
-    isCharacterDevice(Bun.stdout).then((is) => (outIsCharacterDevice = is)),
-    isCharacterDevice(Bun.stderr).then((is) => (errorIsCharacterDevice = is)),
+    mayBeTerminal(Bun.stdout).then((may) => (outMayBeTerminal = may)),
+    mayBeTerminal(Bun.stderr).then((may) => (errorMayBeTerminal = may)),
   ]),
   readFile: (path) => Bun.file(path).bytes(),
   stat: (path) => Bun.file(path).stat(),
   isTerminal,
-  writeError: (line) => (errorIsCharacterDevice ? writeToTerminal(line) : console.error(line)),
+  writeError: (line) => (errorMayBeTerminal ? writeToTerminal(line) : console.error(line)),
   limits: () => limits,
 });
 
-async function isCharacterDevice(file: Bun.BunFile): Promise<boolean> {
-  return (await file.stat().catch(() => undefined))?.isCharacterDevice() ?? false;
+/** Whether to ask `node:tty`: not about a file, a pipe or /dev/null, which is a character device too. */
+async function mayBeTerminal(file: Bun.BunFile): Promise<boolean> {
+  const device = await characterDevice(file);
+  if (device === undefined) return false;
+  return device === WITHOUT_NUMBER || device !== (await characterDevice(Bun.file("/dev/null")));
 }
 
-/** /dev/null is a character device too; `node:tty` is asked only about what can be a terminal at all. */
+/** On Windows. */
+const WITHOUT_NUMBER = 0;
+
+async function characterDevice(file: Bun.BunFile): Promise<number | undefined> {
+  const stat = await file.stat().catch(() => undefined);
+  return stat?.isCharacterDevice() ? stat.rdev : undefined;
+}
+
 function isTerminal(descriptor: 1 | 2): boolean {
-  if (!(descriptor === 1 ? outIsCharacterDevice : errorIsCharacterDevice)) return false;
+  if (!(descriptor === 1 ? outMayBeTerminal : errorMayBeTerminal)) return false;
   return process.getBuiltinModule("node:tty").isatty(descriptor);
 }
 
