@@ -202,7 +202,7 @@ export interface Machine {
 }
 
 export interface System {
-  /** Resolves when `descriptorsMax`, `errorIsTerminal` and `outIsTerminal` are known; until then `writeError` does without the terminal's ways. Never rejects. */
+  /** Resolves when `descriptorsMax` is known. Never rejects. */
   readonly ready: Promise<unknown>;
   /** The words after the program's own name. */
   readonly arguments: readonly string[];
