@@ -14,7 +14,7 @@ export const system: System = createSystem({
   limits: () => limits,
 });
 
-/** What `node:tty` asks too; to load that would cost a start 5 ms and 2.4 MB. */
+/** As `node:tty` answers it; to load that would cost a start 5 ms and 2.4 MB. */
 function isTerminal(descriptor: 1 | 2): boolean {
   try {
     return (process as unknown as Internals).binding("tty_wrap").isTTY(descriptor);
