@@ -65,7 +65,6 @@ const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, isOn: () => 
 export async function createProxy(input: ConfigInput, events: ProxyEvents = {}): Promise<Proxy> {
   const resolved = resolveConfiguration(input);
   if (resolved.problems) throw new ConfigurationError(resolved.problems);
-  await runtime.system.ready;
   const auto = resolved.configuration.listeners.some(wantsCertificate)
     ? await (await import("./server/auto_tls.ts")).withAutoCertificates(resolved.configuration, runtime.system)
     : undefined;

@@ -15,7 +15,6 @@ export type Parts = Pick<Context, "createServer" | "adoptLog">;
 export async function dispatch(runtime: Runtime, parts: Parts): Promise<number> {
   const { system } = runtime;
   const line = readArguments(system.arguments);
-  await system.ready; // which has come while the words were read
   if ("reason" in line) return reportAll(createReporter(system), [line]);
   const reporter = createReporter(system, line.options);
   const wanted = system.env("SLUICE_RUNTIME");

@@ -2,20 +2,18 @@ import type { FileError, Signal, System } from "./types.ts";
 
 /** What differs between the runtimes: the ways to files and terminals, whose cost in memory differs most. */
 export interface SystemParts {
-  readonly ready: Promise<unknown>;
   readonly readFile: (path: string) => Promise<Uint8Array>;
   /** Follows symbolic links. */
   readonly stat: (path: string) => Promise<{ readonly ino: number; readonly size: number; readonly mtimeMs: number }>;
   readonly isTerminal: (descriptor: 1 | 2) => boolean;
   readonly writeError: (line: string) => void;
-  /** The text of /proc/self/limits; empty where there is none. */
-  readonly limits: () => string;
+  /** The text of /proc/self/limits; rejects where there is none. */
+  readonly limits: () => Promise<string>;
 }
 
 /** The rest is the same everywhere. */
 export function createSystem(parts: SystemParts): System {
   return {
-    ready: parts.ready,
     // Also in a compiled Bun executable, whose argv begins with "bun" and a path of its own.
     arguments: process.argv.slice(2),
     env: (name) => process.env[name],
@@ -26,7 +24,7 @@ export function createSystem(parts: SystemParts): System {
     now: () => performance.now(),
     wallClock: () => Date.now(),
     random: () => Math.random(),
-    descriptorsMax: () => descriptorsMax(parts.limits()),
+    descriptorsMax: () => parts.limits().then(descriptorsMax, () => undefined),
     // Not process.stdout.write: touching that stream costs 8.5 MB on Bun.
     writeOut: (line) => console.log(line),
     writeError: parts.writeError,

@@ -1,17 +1,13 @@
 import { createSystem } from "./system.ts";
 import type { System } from "./types.ts";
 
-/** Read when the program starts, while the rest of it is loaded. */
-let limits = "";
-
 /** Over Bun's own functions: `node:fs` would cost 6 MB of memory, more than all of sluice. */
 export const system: System = createSystem({
-  ready: Bun.file("/proc/self/limits").text().then((text) => (limits = text), () => {}),
   readFile: (path) => Bun.file(path).bytes(),
   stat: (path) => Bun.file(path).stat(),
   isTerminal,
   writeError: (line) => ((errorIsTerminal ??= isTerminal(2)) ? writeToTerminal(line) : console.error(line)),
-  limits: () => limits,
+  limits: () => Bun.file("/proc/self/limits").text(),
 });
 
 /** As `node:tty` answers it; to load that would cost a start 5 ms and 2.4 MB. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { isatty } from "node:tty";
 import { createSystem } from "./system.ts";
@@ -6,16 +5,9 @@ import type { System } from "./types.ts";
 
 /** Over `node:` modules: for Node and Deno. */
 export const system: System = createSystem({
-  ready: Promise.resolve(),
   readFile: (path) => readFile(path),
   stat: (path) => stat(path),
   isTerminal: isatty,
   writeError: (line) => console.error(line),
-  limits() {
-    try {
-      return readFileSync("/proc/self/limits", "utf8");
-    } catch {
-      return "";
-    }
-  },
+  limits: () => readFile("/proc/self/limits", "utf8"),
 });

@@ -202,8 +202,6 @@ export interface Machine {
 }
 
 export interface System {
-  /** Resolves when `descriptorsMax` is known. Never rejects. */
-  readonly ready: Promise<unknown>;
   /** The words after the program's own name. */
   readonly arguments: readonly string[];
   env(name: string): string | undefined;
@@ -220,8 +218,8 @@ export interface System {
   wallClock(): number;
   /** In [0, 1). */
   random(): number;
-  /** How many descriptors this process may have open; undefined where the system does not tell. */
-  descriptorsMax(): number | undefined;
+  /** How many descriptors this process may have open; undefined where the system does not tell. Never rejects. */
+  descriptorsMax(): Promise<number | undefined>;
   /** Writes a line and its newline. */
   writeOut(line: string): void;
   writeError(line: string): void;

@@ -62,7 +62,7 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #sessions = new Roster<Session>();
   readonly #batch = new WriteBatch(setImmediate);
   readonly #refusals = new Map<FaultCode, number>();
-  readonly #sessionsMax: number;
+  #sessionsMax = 0;
   /** Whether somebody will want to know where a client came from when it is gone. */
   readonly #tellsPeers: boolean;
   #doors: Door[] = [];
@@ -98,7 +98,6 @@ class Server implements ProxyServer, EntranceOwner {
       dial: (broker, handler) => this.#dial(broker, undefined, handler),
       internalError: (thrown) => this.#reportError(thrown),
     });
-    this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, runtime.system.descriptorsMax());
   }
 
   get limits() {
@@ -134,6 +133,7 @@ class Server implements ProxyServer, EntranceOwner {
     const refused = await this.#openGate();
     if (refused) return refused;
     const { configuration, material, log } = this.#options;
+    this.#sessionsMax = sessionsMax(configuration.limits.connectionsMax, await this.runtime.system.descriptorsMax());
     for (const config of configuration.listeners) {
       const opened = await openDoor({ owner: this, config, context: this.#contextOf(config), material, log, admit: () => this.#admit() });
       if (!("code" in opened)) this.#doors.push(opened);

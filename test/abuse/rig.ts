@@ -198,7 +198,6 @@ export async function startRig(scope: TestScope, options: RigOptions = {}): Prom
   if (read.problems !== undefined) throw new Error(JSON.stringify(read.problems));
   const told: Told = { log: [], opens: [], ends: [] };
   const { configuration, material } = read;
-  await runtime.system.ready;
   const proxy = createProxyServer({
     runtime,
     configuration,

@@ -72,7 +72,6 @@ class RunningDemo {
         now: () => runtime.system.now(),
         wallClock: () => runtime.system.wallClock(),
         random: () => runtime.system.random(),
-        ready: runtime.system.ready,
         descriptorsMax: () => runtime.system.descriptorsMax(),
         writeOut: () => assert.fail("not through the screen"),
         writeError: () => assert.fail("not through the screen"),
