@@ -11,7 +11,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { Connection, Dial, DialHandler, Runtime } from "../runtime/types.ts";
 import type { SessionContext } from "../session/context.ts";
 import type { Session } from "../session/session.ts";
-import { WriteBatch } from "../session/write_batch.ts";
+import { Outbox } from "../session/outbox.ts";
 import { BrokerReports } from "./broker_reports.ts";
 import type { Arrival } from "./arrival.ts";
 import { REFUSED_AT_ONCE_MAX, sessionsMax } from "./capacity.ts";
@@ -60,7 +60,7 @@ class Server implements ProxyServer, EntranceOwner {
   readonly #poolMaterials: Map<string, PoolMaterial>;
   readonly #arrivals = new Roster<Arrival>();
   readonly #sessions = new Roster<Session>();
-  readonly #batch = new WriteBatch(setImmediate);
+  readonly #outbox = new Outbox(setImmediate);
   readonly #refusals = new Map<FaultCode, number>();
   #sessionsMax = 0;
   /** Whether somebody will want to know where a client came from when it is gone. */
@@ -237,7 +237,7 @@ class Server implements ProxyServer, EntranceOwner {
     return {
       limits: this.limits,
       wheel: this.wheel,
-      batch: this.#batch,
+      outbox: this.#outbox,
       now: () => system.now(),
       listenerName: config.name,
       pool: this.#chooser.pools.get(config.pool) as Pool,

@@ -49,7 +49,7 @@ const WATCHING_CLIENT = clientHandler((session, chunk) => {
   session.bytesUpstream += count;
   const released = count === bytes.length ? bytes : bytes.subarray(0, count);
   if (upstream.finished) passLastFrame(session, released, bodyLeft);
-  else session.context.batch.add(session.broker as Connection, released);
+  else session.context.outbox.write(session.broker as Connection, released);
   if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 

@@ -5,15 +5,15 @@ import type { Fault } from "../mqtt/fault.ts";
 import type { Broker } from "../pool/broker.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Dial, DialHandler } from "../runtime/types.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
-import type { WriteBatch } from "./write_batch.ts";
 
 /** What a listener's sessions share: everything that they need of the world around them. */
 export interface SessionContext {
   readonly limits: Limits;
   readonly wheel: TimerWheel;
-  /** Takes what the relay passes on. */
-  readonly batch: WriteBatch;
+  /** Takes all that sessions do to the network. */
+  readonly outbox: Outbox;
   /** Monotonic milliseconds, exact where the wheel's clock is coarse. */
   now(): number;
   readonly listenerName: string;

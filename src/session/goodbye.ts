@@ -3,15 +3,15 @@ import { LAST_FRAME, sayGoodbye } from "./relay.ts";
 import type { Session } from "./session.ts";
 
 /** CONNACK with the code that the client's version has for it. */
-export function refuse({ version, client }: Session, why: Fault): void {
-  const packet = version === undefined ? undefined : refusalPacket(version, why.code);
-  if (packet !== undefined) client.write(packet);
+export function refuse(session: Session, why: Fault): void {
+  const packet = session.version === undefined ? undefined : refusalPacket(session.version, why.code);
+  if (packet !== undefined) session.write("client", packet);
 }
 
 /** Only between two packets may one of ours stand; within one the close must speak for itself. */
 export function disconnectNow(session: Session, why: Fault): void {
   const packet = disconnectPacket(session.version as Version, why.code);
-  if (packet !== undefined && isAtBoundary(session)) session.client.write(packet);
+  if (packet !== undefined && isAtBoundary(session)) session.write("client", packet);
 }
 
 /** Behind the packet that is on its way; MQTT 3.x has no word for it, and its session ends there all the same. */

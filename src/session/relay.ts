@@ -19,7 +19,7 @@ export const RELAYING_CLIENT = clientHandler((session, chunk) => {
   const bytes = upstream.join(chunk);
   const count = upstream.follow(bytes);
   session.bytesUpstream += count;
-  session.context.batch.add(session.broker as Connection, count === bytes.length ? bytes : bytes.subarray(0, count));
+  session.context.outbox.write(session.broker as Connection, count === bytes.length ? bytes : bytes.subarray(0, count));
   if (upstream.fault !== undefined) session.step({ type: "violated", fault: upstream.fault });
 });
 
@@ -28,7 +28,7 @@ export const RELAYING_BROKER = brokerHandler((session, chunk) => {
   const bytes = downstream.join(chunk);
   const count = downstream.follow(bytes);
   session.bytesDownstream += count;
-  session.context.batch.add(session.client, count === bytes.length ? bytes : bytes.subarray(0, count));
+  session.context.outbox.write(session.client, count === bytes.length ? bytes : bytes.subarray(0, count));
   if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
 });
 
@@ -40,7 +40,7 @@ export const WATCHING_BROKER = brokerHandler((session, chunk) => {
   const count = downstream.follow(bytes);
   if (downstream.finished) return passLastFrame(session, bytes.subarray(0, count), bodyLeft);
   session.bytesDownstream += count;
-  session.context.batch.add(session.client, count === bytes.length ? bytes : bytes.subarray(0, count));
+  session.context.outbox.write(session.client, count === bytes.length ? bytes : bytes.subarray(0, count));
   if (downstream.fault !== undefined) session.step({ type: "violated", fault: fault("broker_malformed", downstream.fault.detail) });
 });
 
@@ -95,6 +95,6 @@ export const LAST_FRAME = brokerHandler((session, chunk) => {
 });
 
 export function sayGoodbye(session: Session): void {
-  if (session.goodbye !== undefined) session.client.write(session.goodbye);
+  if (session.goodbye !== undefined) session.write("client", session.goodbye);
   session.step({ type: "said_goodbye" });
 }

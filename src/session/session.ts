@@ -126,7 +126,6 @@ export class Session implements Timed, Listed, DialHandler {
 
   /** Feeds the machine and carries out its outputs, in order. */
   step(input: Input): void {
-    this.context.batch.flush();
     const outputs = this.machine.step(input, lists.pop());
     for (let index = 0; index < outputs.length; index++) this.#carryOut(outputs[index] as Output);
     outputs.length = 0;
@@ -136,7 +135,7 @@ export class Session implements Timed, Listed, DialHandler {
   #carryOut(output: Output): void {
     switch (output.do) {
       case "decide": return this.#decide();
-      case "dial": return this.#dialBroker(output.attempt);
+      case "dial": return this.#chooseBroker(output.attempt);
       case "cancel_dial": return this.#dial?.cancel();
       case "send_connect": return sendConnect(this);
       case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
@@ -145,15 +144,15 @@ export class Session implements Timed, Listed, DialHandler {
       case "disconnect_now": return disconnectNow(this, output.fault);
       case "disconnect_at_boundary": return disconnectAtBoundary(this, output.fault);
       case "discard": return this.#discard();
-      case "end": return this.#side(output.side)?.end();
-      case "reset": return this.#side(output.side)?.reset();
+      case "end": return this.context.outbox.end(this.#side(output.side));
+      case "reset": return this.context.outbox.reset(this.#side(output.side));
       case "deadline": return this.#setDeadline(output.limit);
       case "finished": return this.#finish();
     }
   }
 
-  #side(side: Side): Connection | undefined {
-    return side === "client" ? this.client : this.broker;
+  #side(side: Side): Connection {
+    return side === "client" ? this.client : (this.broker as Connection);
   }
 
   /** A whole and valid CONNECT was read. */
@@ -185,14 +184,20 @@ export class Session implements Timed, Listed, DialHandler {
     this.step({ type: "decided", brokers: chosen.length });
   }
 
-  #dialBroker(attempt: number): void {
+  #chooseBroker(attempt: number): void {
     const broker = this.#order[attempt] as Broker;
     this.#attempt = attempt;
     const notNow = this.context.claim?.(broker, this);
     if (notNow !== undefined) return this.attemptFailed(notNow);
     this.chosen = broker;
     broker.sessions++;
-    this.#dial = this.context.dial(broker, this, this);
+    this.context.outbox.dial(this);
+  }
+
+  /** The turn is over, and meanwhile the client may have left, or another broker be dialed already. */
+  dial(): void {
+    if (this.machine.state !== "dialing" || this.#dial !== undefined) return;
+    this.#dial = this.context.dial(this.chosen as Broker, this, this);
   }
 
   failed(error: NetworkError): void {
@@ -220,10 +225,7 @@ export class Session implements Timed, Listed, DialHandler {
       this.broker.handler = FORGOTTEN;
       this.broker = undefined;
     }
-    if (this.brokerStalledAt !== 0) {
-      this.brokerStalledAt = 0; // that was the broker that is left
-      if (!this.#holdsTooMuch) this.client.resume();
-    }
+    if (this.brokerStalledAt !== 0) this.drained("broker"); // that was the broker that is left
     this.#leaveBroker();
   }
 
@@ -312,19 +314,19 @@ export class Session implements Timed, Listed, DialHandler {
 
   /** Writes to one side; when it does not keep up, the other is no longer read until it does. */
   write(side: Side, bytes: Uint8Array): void {
-    this.context.batch.flush();
-    if (!(this.#side(side) as Connection).write(bytes)) this.stalled(side);
+    this.context.outbox.write(this.#side(side), bytes);
   }
 
-  stalled(side: Side): void {
-    if (side === "client") {
+  /** One of its connections has not taken all. What is read only for the FIN behind it goes on being read. */
+  stalled(connection: Connection): void {
+    if (connection === this.client) {
       this.clientStalledAt ||= this.context.wheel.now;
-      this.clientWaiting = this.client.bufferedBytes;
-      this.broker?.pause();
-    } else {
+      this.clientWaiting = connection.bufferedBytes;
+      if (this.broker?.handler !== DISCARDING_BROKER) this.broker?.pause();
+    } else if (connection === this.broker) {
       this.brokerStalledAt ||= this.context.wheel.now;
-      this.brokerWaiting = this.broker?.bufferedBytes ?? 0;
-      this.client.pause();
+      this.brokerWaiting = connection.bufferedBytes;
+      if (this.client.handler !== DISCARDING_CLIENT) this.client.pause();
     }
     if (this.machine.state === "relaying") armIdle(this);
   }

@@ -13,7 +13,7 @@ import { Entrance, type EntranceOwner, type PassThrough } from "../../src/server
 import type { SessionContext } from "../../src/session/context.ts";
 import type { Origin } from "../../src/session/origin.ts";
 import type { Session } from "../../src/session/session.ts";
-import { WriteBatch } from "../../src/session/write_batch.ts";
+import { Outbox } from "../../src/session/outbox.ts";
 import { FakeConnection, VirtualTime } from "../support/fake_network.ts";
 import type { SeededRandom } from "../support/seed.ts";
 
@@ -76,7 +76,7 @@ export class ArrivalWorld implements EntranceOwner {
     return {
       limits,
       wheel,
-      batch: new WriteBatch((flush) => this.time.after(0, flush)),
+      outbox: new Outbox((flush) => this.time.after(0, flush)),
       now: () => this.time.now,
       listenerName: name,
       pool: new Pool({ name: "default", balance: "round_robin", brokers: [], tls: { caFile: undefined, insecure: false } }),

@@ -14,7 +14,7 @@ import { OptionalLimits } from "../../src/server/optional_limits.ts";
 import type { WaitingRoom } from "../../src/server/waiting_room.ts";
 import type { SessionContext } from "../../src/session/context.ts";
 import { Session } from "../../src/session/session.ts";
-import { WriteBatch } from "../../src/session/write_batch.ts";
+import { Outbox } from "../../src/session/outbox.ts";
 import { FakeConnection, VirtualTime } from "../support/fake_network.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import type { SeededRandom } from "../support/seed.ts";
@@ -122,7 +122,7 @@ export class LimitsWorld {
     return {
       limits,
       wheel,
-      batch: new WriteBatch((flush) => this.time.after(0, flush)),
+      outbox: new Outbox((flush) => this.time.after(0, flush)),
       now: () => this.time.now,
       listenerName: "front",
       pool,

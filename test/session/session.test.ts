@@ -7,7 +7,7 @@ import type { Connection, ConnectionHandler, DialHandler } from "../../src/runti
 import type { SessionContext } from "../../src/session/context.ts";
 import { Machine } from "../../src/session/machine.ts";
 import { Session } from "../../src/session/session.ts";
-import { WriteBatch } from "../../src/session/write_batch.ts";
+import { Outbox } from "../../src/session/outbox.ts";
 import * as m from "../support/mqtt_bytes.ts";
 
 /** A connection that takes as much as the test says. */
@@ -24,6 +24,7 @@ class Stub implements Connection {
   probes = 0;
   written: Uint8Array = new Uint8Array(0);
   write(chunk: Uint8Array): boolean {
+    if (this.ended || this.wasReset) return true;
     this.written = m.bytes(this.written, chunk);
     return this.takes;
   }
@@ -35,7 +36,7 @@ class Stub implements Connection {
 }
 
 /** A session that has read nothing yet, in a time of its own. `choose`: what decides where it goes. */
-function startSession(choose?: SessionContext["choose"], affinity: "none" | "session" = "none", batch = new WriteBatch((flush) => flush())) {
+function startSession(choose?: SessionContext["choose"], affinity: "none" | "session" = "none", outbox = new Outbox((flush) => flush()), dialed = () => {}) {
   const wheel = new TimerWheel(1_000);
   let now = 1_000;
   const pool = new Pool({
@@ -52,9 +53,9 @@ function startSession(choose?: SessionContext["choose"], affinity: "none" | "ses
       connectionsMax: 10, connectTimeoutMs: 10_000, connectSizeMax: 65_536, packetSizeMax: 100_000, handshakeTimeoutMs: 10_000,
       dialTimeoutMs: 5_000, answerTimeoutMs: 15_000, bufferSizeMax: 2_000, stallTimeoutMs: 5_000, drainTimeoutMs: 10_000,
     },
-    wheel, batch, now: () => now, listenerName: "l", pool,
+    wheel, outbox, now: () => now, listenerName: "l", pool,
     choose: choose ?? (() => pool.brokers),
-    dial: (_broker, _session, handler) => { dials.push(handler); return { cancel() {} }; },
+    dial: (_broker, _session, handler) => { dialed(); dials.push(handler); return { cancel() {} }; },
     brokerFailed() {}, brokerAnswered() {}, opened() {}, finished() {},
     internalError: (thrown) => errors.push(thrown),
   };
@@ -70,9 +71,41 @@ function startSession(choose?: SessionContext["choose"], affinity: "none" | "ses
   return { session, client, pool, dials, pass, errors };
 }
 
+/** Turns that end at once, until the test holds them: then what it does is one turn, whose end it says itself. */
+function turns() {
+  let isHeld = false;
+  let waiting: (() => void)[] = [];
+  const end = () => {
+    const calls = waiting;
+    waiting = [];
+    for (const call of calls) call();
+  };
+  const outbox = new Outbox((call) => {
+    waiting.push(call);
+    if (!isHeld) end();
+  });
+  return { outbox, end, hold: () => { isHeld = true; } };
+}
+
+/** A session that is relaying, in a turn that the test ends; what is written in it waits. */
+function openSessionInTurn(version: 4 | 5) {
+  const { outbox, hold, end: endTurn } = turns();
+  const open = openSession(version, 0, undefined, outbox);
+  hold();
+  const { client, upstream } = open;
+  let before: number;
+  do { // behind quiet turns some chunks wait for nothing
+    before = upstream.written.length;
+    client.handler.data(client, m.pingreq());
+  } while (upstream.written.length > before);
+  client.handler.data(client, m.pingreq()); // two wait, so this was not a quiet one
+  endTurn();
+  return { ...open, endTurn };
+}
+
 /** A session that is relaying. */
-function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}, batch?: WriteBatch) {
-  const { session, client, dials, pass, errors } = startSession(undefined, "none", batch);
+function openSession(version: 4 | 5, keepAliveSeconds: number, beforeConnack: (client: Stub) => void = () => {}, outbox?: Outbox) {
+  const { session, client, dials, pass, errors } = startSession(undefined, "none", outbox);
   const upstream = new Stub();
   client.handler.data(client, m.connect({ version, keepAliveSeconds }));
   dials[0]?.opened(upstream);
@@ -115,18 +148,55 @@ describe("Session", () => {
     ["stop", ({ session }) => session.step({ type: "stop", fault: fault("shutting_down", "stopping") })],
   ] as const satisfies readonly (readonly [string, (open: ReturnType<typeof openSession>) => void])[]) {
     test(`what was read in the turn goes before what follows from it: ${what}`, () => {
-      const open = openSession(5, 0, undefined, new WriteBatch(() => {})); // a turn that never ends
+      const open = openSessionInTurn(5);
       const { client, upstream } = open;
       const [up, down] = [m.publish({ version: 5, topic: "up" }), m.publish({ version: 5, topic: "down" })];
       const before = { client: client.written, upstream: upstream.written };
       client.handler.data(client, up);
       upstream.handler.data(upstream, down);
-      assert.deepEqual({ client: client.written, upstream: upstream.written }, before);
       then(open);
+      const state = () => [client, upstream].map(({ written, ended, wasReset }) => ({ written, isOver: ended || wasReset }));
+      assert.deepEqual(state(), [{ written: before.client, isOver: false }, { written: before.upstream, isOver: false }]);
+      open.endTurn();
       assert.deepEqual(upstream.written, m.bytes(before.upstream, up));
       assert.deepEqual(client.written.subarray(0, before.client.length + down.length), m.bytes(before.client, down));
+      assert.ok(state().some(({ isOver }) => isOver));
     });
   }
+
+  test("who is gone before the turn's end is dialed for no more; who has to go elsewhere meanwhile, once", () => {
+    const { outbox, hold, end } = turns();
+    hold();
+    const gone = startSession(undefined, "none", outbox);
+    gone.client.handler.data(gone.client, m.connect());
+    gone.client.handler.close(gone.client, undefined);
+    end();
+    assert.deepEqual([gone.dials.length, gone.session.machine.state], [0, "closed"]);
+
+    const two = startSession((session) => [...session.pool.brokers, ...session.pool.brokers], "none", outbox);
+    two.client.handler.data(two.client, m.connect());
+    two.session.step({ type: "deadline" });
+    end();
+    assert.deepEqual([two.dials.length, two.session.chosen?.sessions, two.session.machine.state], [1, 1, "dialing"]);
+  });
+
+  test("a dial that throws costs its session", () => {
+    const { session, client, errors } = startSession(undefined, "none", undefined, () => { throw new Error("broken"); });
+    client.handler.data(client, m.connect());
+    assert.deepEqual([errors.length, client.wasReset], [1, true]);
+    client.handler.close(client, undefined);
+    assert.equal(session.machine.state, "closed");
+  });
+
+  test("a session that ends in the turn in which a side stalls still reads on for the other's FIN", () => {
+    const { session, client, upstream, endTurn } = openSessionInTurn(4);
+    client.takes = upstream.takes = false;
+    client.handler.data(client, m.publish());
+    upstream.handler.data(upstream, m.publish());
+    client.handler.data(client, m.hex("00 00"));
+    endTurn();
+    assert.deepEqual([session.machine.state, client.isPaused, upstream.isPaused], ["closing", false, false]);
+  });
 
   for (const [what, packets, expected] of [
     ["CONNECT alone", [], "reset"],
@@ -155,8 +225,7 @@ describe("Session", () => {
   });
 
   test("the side that does not take what a turn brought is stalled at the turn's end, and its source is paused", () => {
-    let endTurn = () => {};
-    const { session, client, upstream } = openSession(4, 0, undefined, new WriteBatch((call) => { endTurn = call; }));
+    const { session, client, upstream, endTurn } = openSessionInTurn(4);
     client.takes = false;
     upstream.handler.data(upstream, m.publish({ payload: new Uint8Array(1_000) }));
     assert.equal(upstream.isPaused, false);

@@ -7,7 +7,7 @@ import { Pool } from "../../src/pool/pool.ts";
 import type { Dial, DialHandler } from "../../src/runtime/types.ts";
 import type { SessionContext } from "../../src/session/context.ts";
 import { Session } from "../../src/session/session.ts";
-import { WriteBatch } from "../../src/session/write_batch.ts";
+import { Outbox } from "../../src/session/outbox.ts";
 import { FakeConnection, VirtualTime } from "../support/fake_network.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import type { SeededRandom } from "../support/seed.ts";
@@ -155,7 +155,7 @@ export class Simulation {
     this.#context = {
       limits: LIMITS,
       wheel: this.wheel,
-      batch: new WriteBatch((flush) => this.time.after(0, flush)),
+      outbox: new Outbox((flush) => this.time.after(0, flush)),
       now: () => this.time.now,
       listenerName: "main",
       pool: this.pool,
