@@ -34,8 +34,8 @@ export class BunConnection implements Connection {
   /** What the kernel has not taken: nothing, one remainder, or (when the owner writes on after a false) several. */
   #waiting: Uint8Array | Uint8Array[] | undefined;
   #held: Held | undefined;
-  /** The reason to give in `close`, where the runtime does not know it. */
-  #fault: NetworkError | undefined;
+  /** The reason to give in `close`, where the runtime does not know it. Most connections have none, and are smaller without. */
+  declare private fault?: NetworkError;
 
   /** `remote`: the address that was dialed. */
   constructor(socket: BunSocket, remote?: Peer) {
@@ -44,7 +44,6 @@ export class BunConnection implements Connection {
     this.#remote = remote;
     this.#waiting = undefined;
     this.#held = undefined;
-    this.#fault = undefined;
   }
 
   get remoteAddress(): string {
@@ -169,7 +168,7 @@ export class BunConnection implements Connection {
 
   onClose(error: Error | undefined): void {
     if (this.#writing === "gone") return;
-    if (error === undefined && this.#writing === "ended" && this.#fault === undefined) {
+    if (error === undefined && this.#writing === "ended" && this.fault === undefined) {
       if (this.#reading === "paused" || this.#held !== undefined) {
         // Closed in order by both sides, and the owner has not seen all of it yet.
         this.#hold().closed = true;
@@ -187,13 +186,13 @@ export class BunConnection implements Connection {
 
   /** Ends the connection for a reason of ours, which `close` will carry. */
   fail(fault: NetworkError): void {
-    this.#fault ??= fault;
+    this.fault ??= fault;
     this.reset();
   }
 
   /** The runtime is about to close the socket and says here why. */
   onError(error: Error): void {
-    this.#fault ??= networkError(this.#where(), error);
+    this.fault ??= networkError(this.#where(), error);
   }
 
   /** Closed at once, and nobody hears of it. */
@@ -203,21 +202,21 @@ export class BunConnection implements Connection {
   }
 
   /** Gives the socket away, flowing, with what came while the owner had paused. Nothing more is heard here. Throws when an end of it is over. */
-  release(): { readonly socket: BunSocket; readonly unread: readonly Uint8Array[] } {
+  release(): { readonly socket: BunSocket; readonly peer: Peer; readonly unread: readonly Uint8Array[] } {
     if (this.#writing !== "open" || this.#reading === "ended" || this.#held?.ended === true) {
       this.discard();
       throw { code: "ECONNRESET" };
     }
-    this.#peer(); // for whoever goes on with it
+    const peer = this.#peer();
     const unread = this.#held?.chunks ?? [];
     this.#writing = "gone";
     this.#held = undefined;
     if (this.#reading === "paused") this.#socket.resume();
-    return { socket: this.#socket, unread };
+    return { socket: this.#socket, peer, unread };
   }
 
   #isExpected(error: Error | undefined): boolean {
-    if (this.#fault !== undefined) return false;
+    if (this.fault !== undefined) return false;
     return this.#writing === "reset" || (error === undefined && this.#reading === "ended" && this.#writing === "ended");
   }
 
@@ -296,7 +295,7 @@ export class BunConnection implements Connection {
 
   /** Why it was closed, when not in order. */
   closeReason(error: Error | undefined): NetworkError {
-    if (this.#fault !== undefined) return this.#fault;
+    if (this.fault !== undefined) return this.fault;
     if ((error as { code?: string } | undefined)?.code === "ECONNRESET") return RESET_BY_PEER;
     if (error !== undefined) return networkError(this.#where(), error);
     return { code: "reset", message: `${this.#where()}: closed by the peer before the end` };

@@ -23,8 +23,8 @@ export function dialOnBun(options: DialOptions, handler: DialHandler): Dial {
 }
 
 /** A connection to one address, or to the path of a unix socket, that is being opened; it is the socket's `data` until then. */
-class AddressDial implements Dial, Peer {
-  readonly remoteAddress: string;
+class AddressDial implements Dial {
+  readonly #address: string;
   /** As it was asked for: maybe by a name. */
   readonly #options: DialOptions;
   readonly #handler: DialHandler;
@@ -32,16 +32,12 @@ class AddressDial implements Dial, Peer {
 
   constructor(options: DialOptions, address: string, handler: DialHandler) {
     this.#options = options;
-    this.remoteAddress = address;
+    this.#address = address;
     this.#handler = handler;
   }
 
-  get remotePort(): number {
-    return this.#options.port;
-  }
-
   start(): this {
-    const { remoteAddress: address } = this;
+    const address = this.#address;
     const { path, port } = this.#options;
     const data = this as unknown as BunConnection;
     try {
@@ -69,7 +65,7 @@ class AddressDial implements Dial, Peer {
       return;
     }
     this.#state = "settled";
-    const connection = new BunConnection(socket, this.#options.path === undefined ? this : UNIX_PEER);
+    const connection = new BunConnection(socket, this.#options.path === undefined ? peerAt(this.#address, this.#options.port) : UNIX_PEER);
     socket.data = connection;
     opened(this.#handler, connection);
   }
@@ -86,6 +82,14 @@ class AddressDial implements Dial, Peer {
     this.#state = "settled";
     failed(this.#handler, networkError(attemptAt(this.#options), thrown));
   }
+}
+
+let last: Peer = UNIX_PEER;
+
+/** One object for all connections that go where the one before went, as most do. */
+function peerAt(remoteAddress: string, remotePort: number): Peer {
+  if (last.remoteAddress !== remoteAddress || last.remotePort !== remotePort) last = { remoteAddress, remotePort };
+  return last;
 }
 
 const attemptAt = (options: DialOptions) => `connect to ${placeOf(options)}`;

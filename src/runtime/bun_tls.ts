@@ -1,5 +1,6 @@
 import type { SocketHandler, TLSOptions } from "bun";
 import type { X509Certificate } from "node:crypto";
+import { type Peer, UNKNOWN_PEER } from "./address.ts";
 import { BunConnection, type BunSocket } from "./bun_connection.ts";
 import { connectionHandlers } from "./bun_listener.ts";
 import { failed, secured } from "./handlers.ts";
@@ -95,6 +96,7 @@ class BunHandshake implements Handshake {
   readonly #context: BunTlsContext;
   readonly #handler: SecureHandler;
   #socket: BunSocket | undefined;
+  #peer: Peer = UNKNOWN_PEER;
   #state: "shaking" | "settled" = "shaking";
   #fault: NetworkError | undefined;
   #certificate: Uint8Array | undefined;
@@ -108,8 +110,9 @@ class BunHandshake implements Handshake {
   start(first: Uint8Array): this {
     let plain: BunSocket | undefined;
     try {
-      const { socket, unread } = this.#plain.release();
+      const { socket, peer, unread } = this.#plain.release();
       plain = socket;
+      this.#peer = peer;
       (socket as { data: unknown }).data = CIPHERTEXT;
       this.#socket = socket.upgradeTLS({
         isServer: true,
@@ -141,7 +144,7 @@ class BunHandshake implements Handshake {
       return;
     }
     this.#state = "settled";
-    const connection = new BunConnection(socket, this.#plain);
+    const connection = new BunConnection(socket, this.#peer);
     socket.data = connection;
     secured(this.#handler, connection, factsOf(socket, this.#certificate));
   }

@@ -48,7 +48,8 @@ export const DIALED: Input = { type: "dialed" }, ACCEPTED: Input = { type: "acce
 /** `deadline` names the one limit that runs from now on; a new one replaces it. */
 export type Output =
   | { readonly do: "decide" | "cancel_dial" | "send_connect" | "open" | "discard" | "finished" }
-  | { readonly do: "dial"; readonly attempt: number }
+  /** The next one of the brokers. */
+  | { readonly do: "dial" }
   /** This broker is left: it is surely at fault when the dial failed, suspected when it did not answer CONNECT, and not after AUTH. */
   | { readonly do: "give_up_broker"; readonly fault: Fault; readonly blame: "sure" | "suspected" | "none" }
   | { readonly do: "refuse" | "disconnect_now" | "disconnect_at_boundary"; readonly fault: Fault }
@@ -74,7 +75,7 @@ export type EndCause = Fault | "client_closed" | "broker_closed";
 
 const OTHER: Readonly<Record<Side, Side>> = { client: "broker", broker: "client" };
 /** Outputs that say nothing but their name, made once: a session has ten of them. */
-const DECIDE: Output = { do: "decide" }, CANCEL_DIAL: Output = { do: "cancel_dial" }, SEND_CONNECT: Output = { do: "send_connect" };
+const DECIDE: Output = { do: "decide" }, DIAL: Output = { do: "dial" }, CANCEL_DIAL: Output = { do: "cancel_dial" }, SEND_CONNECT: Output = { do: "send_connect" };
 const OPEN: Output = { do: "open" }, DISCARD: Output = { do: "discard" }, FINISHED: Output = { do: "finished" };
 const DEADLINE = {
   dial: { do: "deadline", limit: "dial" },
@@ -95,8 +96,8 @@ export class Machine {
   /** Set when the end begins. */
   cause: EndCause | undefined = undefined;
   #version: Version | undefined = undefined;
-  #attempt = 0;
-  #brokers = 0;
+  /** Brokers that are left to be dialed. */
+  #untried = 0;
   #committed = false;
   #client: Channel = "open";
   #broker: Channel = "absent";
@@ -160,14 +161,14 @@ export class Machine {
 
   #decided(brokers: number): void {
     if (this.state !== "deciding") return;
-    this.#brokers = brokers;
-    this.#dial(0);
+    this.#untried = brokers;
+    this.#dial();
   }
 
-  #dial(attempt: number): void {
-    this.#attempt = attempt;
+  #dial(): void {
+    this.#untried--;
     this.#move("dialing");
-    this.#put({ do: "dial", attempt });
+    this.#put(DIAL);
     this.#put(DEADLINE.dial);
   }
 
@@ -192,8 +193,8 @@ export class Machine {
     this.#reset("broker");
     this.#put({ do: "give_up_broker", fault, blame });
     this.#broker = "absent";
-    if (this.#committed || this.#attempt + 1 >= this.#brokers) this.#refuse(fault);
-    else this.#dial(this.#attempt + 1);
+    if (this.#committed || this.#untried <= 0) this.#refuse(fault);
+    else this.#dial();
   }
 
   /** The broker did what it should: it is left, and nobody blames it. */

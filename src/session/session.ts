@@ -88,7 +88,7 @@ export class Session implements Timed, Listed, DialHandler {
   rosterPlace = -1;
 
   #order: readonly Broker[] = NONE;
-  #attempt = 0;
+  #attempt = -1; // the broker's place in the order
   #answerBy = 0;
   #dial: Dial | undefined = undefined;
   /** What the client sent between CONNECT and CONNACK. */
@@ -117,7 +117,7 @@ export class Session implements Timed, Listed, DialHandler {
 
   /** What put it on the broker that it has; undefined: it was turned away before. */
   get reason(): Reason | undefined {
-    return this.#attempt === 0 ? this.decidedBy : "fail_over";
+    return this.#attempt > 0 ? "fail_over" : this.decidedBy;
   }
 
   get port(): number {
@@ -135,7 +135,7 @@ export class Session implements Timed, Listed, DialHandler {
   #carryOut(output: Output): void {
     switch (output.do) {
       case "decide": return this.#decide();
-      case "dial": return this.#chooseBroker(output.attempt);
+      case "dial": return this.#nextBroker();
       case "cancel_dial": return this.#dial?.cancel();
       case "send_connect": return sendConnect(this);
       case "give_up_broker": return this.#giveUpBroker(output.fault, output.blame);
@@ -181,12 +181,12 @@ export class Session implements Timed, Listed, DialHandler {
     if (this.machine.state !== "deciding") return;
     if ("code" in chosen) return this.step({ type: "turned_away", fault: chosen, version: this.version });
     this.#order = chosen;
+    this.#attempt = -1;
     this.step({ type: "decided", brokers: chosen.length });
   }
 
-  #chooseBroker(attempt: number): void {
-    const broker = this.#order[attempt] as Broker;
-    this.#attempt = attempt;
+  #nextBroker(): void {
+    const broker = this.#order[++this.#attempt] as Broker;
     const notNow = this.context.claim?.(broker, this);
     if (notNow !== undefined) return this.attemptFailed(notNow);
     this.chosen = broker;
