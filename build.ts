@@ -45,27 +45,32 @@ const common = {
 const secondBest: Bun.BunPlugin = {
   name: "second-best-compiler",
   setup(build) {
-    let files = 0;
+    let heldBack = 0;
+    let spared = 0;
     build.onResolve({ filter: /^hold-back$/ }, ({ path }) => ({ path, namespace: "build" }));
     build.onLoad({ filter: /^hold-back$/, namespace: "build" }, () => ({
       loader: "js",
       contents: `const METHODS_OF_A_PACKET = ${METHODS_OF_A_PACKET};\n${holdBackNow}\n${holdBackSoon}\nexport const holdBack = holdBackSoon();`,
     }));
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      if (!PATHS_OF_A_CLIENT.test(relative(ROOT, path).replaceAll("\\", "/"))) return undefined;
-      files++;
+      const place = relative(ROOT, path).replaceAll("\\", "/");
+      if (!PATHS_OF_A_CLIENT.test(place)) return undefined;
+      if (PATHS_OF_A_PACKET.includes(place)) return void spared++;
+      heldBack++;
       const source = withoutPrivateMethods(readFileSync(path, "utf8"));
       const names = Array.from(source.matchAll(/^(?:export )?(?:(?:async )?function\*?|class|const) (\w+)/gm), ([, name]) => name);
       return { loader: "ts", contents: `${source}\nimport { holdBack } from "hold-back";\nholdBack([${names}]);\n` };
     });
     build.onEnd(() => {
-      if (files === 0) throw new Error("no file of src runs for a client: have its folders other names?");
+      if (heldBack === 0 || spared !== PATHS_OF_A_PACKET.length) throw new Error("of src some files that run for a client, or for a packet, are not found: have they other names?");
     });
   },
 };
 
 const PATHS_OF_A_CLIENT =
-  /^src\/(?:lib|mqtt|policy|pool|server|session|transport\/(?:tls_hello|first_bytes)|runtime\/(?:address|bun_connection|bun_dial|bun_listener|bun_tls|handlers)\.ts)(?!.*(?:byte_buffer|frame_follower|tunnel|write_batch)\.ts)/;
+  /^src\/(?:lib|mqtt|policy|pool|server|session|transport\/(?:tls_hello|first_bytes)|runtime\/(?:address|bun_connection|bun_dial|bun_listener|bun_tls|handlers)\.ts)/;
+/** Those of them that run for each packet. */
+const PATHS_OF_A_PACKET = ["src/lib/byte_buffer.ts", "src/mqtt/frame_follower.ts", "src/session/outbox.ts", "src/session/tunnel.ts"];
 const METHODS_OF_A_PACKET = /^(?:data|write)$/;
 
 /** The same with ordinary methods in the place of private ones, which nobody outside of their class could hold back. */
