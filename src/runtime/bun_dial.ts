@@ -86,7 +86,7 @@ class AddressDial implements Dial {
 
 let last: Peer = UNIX_PEER;
 
-/** One object for all connections that go where the one before went, as most do. */
+/** One object for all connections that go where the one before went. */
 function peerAt(remoteAddress: string, remotePort: number): Peer {
   if (last.remoteAddress !== remoteAddress || last.remotePort !== remotePort) last = { remoteAddress, remotePort };
   return last;

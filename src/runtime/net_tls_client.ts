@@ -18,6 +18,8 @@ class ClientHandshake implements Handshake {
   readonly #handler: SecureHandler;
   #socket: TLSSocket | undefined;
   #certificate: Uint8Array | undefined;
+  readonly #onError = (error: Error) => this.#failed(handshakeError(error));
+  readonly #onClose = () => this.#failed(HUNG_UP);
   #state: "shaking" | "settled" = "shaking";
 
   constructor(plain: NetConnection, options: ClientTlsOptions, handler: SecureHandler) {
@@ -44,8 +46,8 @@ class ClientHandshake implements Handshake {
     if ("code" in secureContext) return this.#giveUp(transport, secureContext);
     const socket: TLSSocket = connect({ socket: transport, secureContext, ...optionsFor(this.#options) }, () => this.#done(socket));
     this.#socket = socket;
-    socket.on("error", (error: Error) => this.#failed(handshakeError(error)));
-    socket.on("close", () => this.#failed(HUNG_UP));
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
   }
 
   #giveUp(transport: Socket | undefined, reason: NetworkError): void {
@@ -71,6 +73,9 @@ class ClientHandshake implements Handshake {
     const connection = new NetConnection(socket, this.#plain);
     secured(this.#handler, connection, factsOf(socket, this.#certificate));
     connection.start();
+    // Or all that this holds would live as long as the connection.
+    socket.off("error", this.#onError);
+    socket.off("close", this.#onClose);
   }
 
   /**

@@ -79,6 +79,8 @@ class ServerHandshake implements Handshake {
   readonly #context: NetTlsContext;
   readonly #handler: SecureHandler;
   #transport: Socket | undefined;
+  /** On Node and Deno the TLS server, which knows why, speaks right after this. */
+  readonly #onClose = () => queueMicrotask(() => this.failed(HUNG_UP));
   #certificate: Uint8Array | undefined;
   #state: "shaking" | "settled" = "shaking";
 
@@ -94,9 +96,8 @@ class ServerHandshake implements Handshake {
       this.#transport = transport;
       // A FIN during the handshake ends it at once; half-open is switched on again when it is done.
       transport.allowHalfOpen = false;
-      transport.on("error", () => {});
-      // On Node and Deno the TLS server, which knows why, speaks right after this.
-      transport.on("close", () => queueMicrotask(() => this.failed(HUNG_UP)));
+      transport.on("error", ignore);
+      transport.on("close", this.#onClose);
       transport.unshift(first);
       // Within the very event that brought the bytes, Deno would put what comes next before them.
       if (onDeno) setImmediate(() => this.#begin());
@@ -127,6 +128,7 @@ class ServerHandshake implements Handshake {
       return;
     }
     this.#state = "settled";
+    this.#transport?.off("close", this.#onClose); // or all that this holds would live as long as the connection
     socket.allowHalfOpen = true;
     const connection = new NetConnection(socket, this.#plain);
     secured(this.#handler, connection, factsOf(socket, this.#certificate));
@@ -162,3 +164,6 @@ class ServerHandshake implements Handshake {
 function verdictOf({ authorizationError }: TLSSocket): unknown {
   return onDeno ? undefined : authorizationError;
 }
+
+/** Made in a method it would keep alive whatever that can reach. */
+const ignore = () => {};

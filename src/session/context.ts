@@ -12,7 +12,7 @@ import type { Session } from "./session.ts";
 export interface SessionContext {
   readonly limits: Limits;
   readonly wheel: TimerWheel;
-  /** Takes all that sessions do to the network. */
+  /** Takes what sessions do to the network and others would be woken by. */
   readonly outbox: Outbox;
   /** Monotonic milliseconds, exact where the wheel's clock is coarse. */
   now(): number;

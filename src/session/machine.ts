@@ -50,7 +50,7 @@ export type Output =
   | { readonly do: "decide" | "cancel_dial" | "send_connect" | "open" | "discard" | "finished" }
   /** The next one of the brokers. */
   | { readonly do: "dial" }
-  /** This broker is left: it is surely at fault when the dial failed, suspected when it did not answer CONNECT, and not after AUTH. */
+  /** This broker is left, and its connection, if there is one, reset: it is surely at fault when the dial failed, suspected when it did not answer CONNECT, and not after AUTH. */
   | { readonly do: "give_up_broker"; readonly fault: Fault; readonly blame: "sure" | "suspected" | "none" }
   | { readonly do: "refuse" | "disconnect_now" | "disconnect_at_boundary"; readonly fault: Fault }
   | { readonly do: "end" | "reset"; readonly side: Side }
@@ -190,7 +190,6 @@ export class Machine {
   #attemptFailed(fault: Fault): void {
     if (this.state !== "dialing" && this.state !== "awaiting_connack") return;
     const blame = this.state === "dialing" ? "sure" : this.#committed ? "none" : "suspected";
-    this.#reset("broker");
     this.#put({ do: "give_up_broker", fault, blame });
     this.#broker = "absent";
     if (this.#committed || this.#untried <= 0) this.#refuse(fault);
@@ -200,7 +199,6 @@ export class Machine {
   /** The broker did what it should: it is left, and nobody blames it. */
   #redirecting(): void {
     if (this.state !== "awaiting_connack" || this.#committed) return;
-    this.#reset("broker");
     this.#put({ do: "give_up_broker", fault: redirected, blame: "none" });
     this.#broker = "absent";
     this.#move("deciding");

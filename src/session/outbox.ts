@@ -5,6 +5,8 @@ import type { Session } from "./session.ts";
 const LARGE = 16_384;
 /** Bytes that wait for the end of a turn: more would not stay in the processor's cache, and a turn may bring thousands of chunks. */
 const WAITING_MAX = 262_144;
+/** Bytes that a chunk takes beside its own. */
+const CHUNK = 64;
 /** Chunks. */
 const AT_ONCE = 16;
 
@@ -25,8 +27,7 @@ export class Outbox {
   /** What follows the bytes, and of which connection. */
   #acts: Act[] = [];
   #subjects: Connection[] = [];
-  #isEndAwaited = false;
-  /** What had to wait in this turn, also if it was written before its end. */
+  /** What had to wait in this turn, also if it was written before its end. Its first awaits the end. */
   #inTurn = 0;
   /** The last turn brought one thing alone: so many chunks are written at once, for to wait would cost more than it brings. */
   #atOnce = 0;
@@ -37,7 +38,6 @@ export class Outbox {
     this.#endTurn = () => {
       if (this.#inTurn === 1) this.#atOnce = AT_ONCE;
       this.#inTurn = 0;
-      this.#isEndAwaited = false;
       this.#flush();
       this.#act();
     };
@@ -52,7 +52,7 @@ export class Outbox {
     this.#connections[this.#count] = connection;
     this.#chunks[this.#count] = chunk;
     this.#count++;
-    this.#bytes += chunk.length;
+    this.#bytes += chunk.length + CHUNK;
     this.#awaitEnd();
     if (chunk.length >= LARGE || this.#bytes > WAITING_MAX) this.#flush();
   }
@@ -77,10 +77,7 @@ export class Outbox {
   }
 
   #awaitEnd(): void {
-    this.#inTurn++;
-    if (this.#isEndAwaited) return;
-    this.#isEndAwaited = true;
-    this.#atEndOfTurn(this.#endTurn);
+    if (this.#inTurn++ === 0) this.#atEndOfTurn(this.#endTurn);
   }
 
   /** Keeps the order also if a write should lead to another flush. */
@@ -103,9 +100,10 @@ export class Outbox {
     const [acts, subjects] = [this.#acts, this.#subjects];
     this.#acts = [];
     this.#subjects = [];
-    for (const [index, connection] of subjects.entries()) {
+    for (const [index, act] of acts.entries()) {
+      const connection = subjects[index] as Connection;
       try {
-        acts[index]?.(connection);
+        act(connection);
       } catch (thrown) {
         (connection.owner as Session).abort(thrown);
       }

@@ -47,8 +47,7 @@ export class Session implements Timed, Listed, DialHandler {
   decidedBy: Reason | undefined = undefined;
   /** How long the broker keeps the MQTT session; known when it is open. */
   sessionExpirySeconds = 0;
-  /** Until the session is open. */
-  connect: (Connect & { rewritten?: Rewritten }) | undefined = undefined;
+  connect: (Connect & { rewritten?: Rewritten }) | undefined = undefined; // until the session is open
   readonly machine = new Machine();
   connectNumber = 0; // of its CONNECT, in the order in which they came
   readonly startedAt: number;
@@ -63,8 +62,7 @@ export class Session implements Timed, Listed, DialHandler {
   declare expiryWatch?: ExpiryWatch;
   /** Who the client is, once that was checked. */
   username: string | undefined = undefined;
-  /** True once CONNACK with success was passed on. */
-  isOpen = false;
+  isOpen = false; // true once CONNACK with success was passed on
   upstream: FrameFollower | undefined = undefined;
   downstream: FrameFollower | undefined = undefined;
   /** Collects CONNECT, then CONNACK; nothing afterwards. */
@@ -73,8 +71,7 @@ export class Session implements Timed, Listed, DialHandler {
   bytesDownstream = 0;
   /** When the client was last heard, on the wheel's clock. */
   heardAt: number;
-  /** 1.5 times the effective keep-alive; 0: no limit. */
-  idleMs = 0;
+  idleMs = 0; // 1.5 times the effective keep-alive; 0: no limit
   /** Since when a side has not taken what waits for it; 0: it keeps up. */
   clientStalledAt = 0;
   brokerStalledAt = 0;
@@ -124,7 +121,7 @@ export class Session implements Timed, Listed, DialHandler {
     return this.origin?.port ?? this.client.remotePort;
   }
 
-  /** Feeds the machine and carries out its outputs, in order. */
+  /** Feeds the machine and carries out its outputs, in order; what they do to the network goes to the outbox. */
   step(input: Input): void {
     const outputs = this.machine.step(input, lists.pop());
     for (let index = 0; index < outputs.length; index++) this.#carryOut(outputs[index] as Output);
@@ -152,7 +149,9 @@ export class Session implements Timed, Listed, DialHandler {
   }
 
   #side(side: Side): Connection {
-    return side === "client" ? this.client : (this.broker as Connection);
+    if (side === "client") return this.client;
+    if (this.broker === undefined) throw new Error("session: it has no broker");
+    return this.broker;
   }
 
   /** A whole and valid CONNECT was read. */
@@ -223,6 +222,7 @@ export class Session implements Timed, Listed, DialHandler {
     this.#dial = undefined;
     if (this.broker !== undefined) {
       this.broker.handler = FORGOTTEN;
+      this.broker.reset(); // now: the next dial must not find its descriptor taken
       this.broker = undefined;
     }
     if (this.brokerStalledAt !== 0) this.drained("broker"); // that was the broker that is left
@@ -323,7 +323,7 @@ export class Session implements Timed, Listed, DialHandler {
       this.clientStalledAt ||= this.context.wheel.now;
       this.clientWaiting = connection.bufferedBytes;
       if (this.broker?.handler !== DISCARDING_BROKER) this.broker?.pause();
-    } else if (connection === this.broker) {
+    } else {
       this.brokerStalledAt ||= this.context.wheel.now;
       this.brokerWaiting = connection.bufferedBytes;
       if (this.client.handler !== DISCARDING_CLIENT) this.client.pause();

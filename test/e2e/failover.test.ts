@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { type BrokerConnection, RecordingBroker } from "../abuse/recording_broker.ts";
 import { until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { needs, startMosquitto, type Mosquitto } from "../support/mosquitto.ts";
 import type { TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { brokerUrls, onEachArtefact, startFront } from "./front.ts";
+import { brokerUrls, onEachArtefact, startFront, withOpenFiles } from "./front.ts";
 import { brokerOf, elapsed, names, openSession, portOf } from "./sessions.ts";
 
 const NEEDS = needs("mosquitto");
@@ -98,6 +99,21 @@ onEachArtefact("no broker is left: CONNACK 3 or 0x88, the end; and service again
   }
   await second.start();
   for (const [version] of REFUSALS) await openSession(t, port, { version });
+});
+
+onEachArtefact("a broker leaves all clients at once before CONNACK, as many as the descriptors allow: all land on the other", {}, async (t, artefact) => {
+  const clientIds = names(116);
+  const left: BrokerConnection[] = [];
+  const first = await RecordingBroker.start({
+    packet: (connection) => {
+      if (left.push(connection) === clientIds.length) for (const each of left) each.end();
+    },
+  });
+  const second = await RecordingBroker.start();
+  for (const broker of [first, second]) t.after(() => broker.close());
+  const { port } = await startFront(t, withOpenFiles(artefact, 300), { words: [...brokerUrls(first, second), "--balance", "first"] });
+  await Promise.all(clientIds.map((clientId) => openSession(t, port, { clientId })));
+  assert.equal(left.length, clientIds.length);
 });
 
 onEachArtefact("all brokers are frozen: CONNACK 3 or 0x88 at the deadline", NEEDS, async (t, artefact) => {

@@ -49,6 +49,11 @@ export async function startFront(t: TestScope, artefact: readonly string[], opti
   return { sluice, port: port as number };
 }
 
+/** The same command line, with so many descriptors. */
+export function withOpenFiles(artefact: readonly string[], max: number): readonly string[] {
+  return ["sh", "-c", `ulimit -n ${max} && exec "$@"`, "sh", ...artefact];
+}
+
 /** The lines about an event, as soon as there are so many. */
 export async function linesAbout(sluice: SluiceProcess, event: string, count: number): Promise<LogLine[]> {
   const lines = (): LogLine[] => sluice.log().filter((line) => line.event === event);

@@ -8,7 +8,7 @@ import { pause, until } from "../support/deadline.ts";
 import * as m from "../support/mqtt_bytes.ts";
 import { ARTEFACTS, type SluiceProcess, type TestScope } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { onEachArtefact, startFront } from "./front.ts";
+import { onEachArtefact, startFront, withOpenFiles } from "./front.ts";
 
 /** Memory, descriptors and processor time of the artefacts under abuse, as the operating system counts them. */
 
@@ -36,7 +36,7 @@ async function setUp(
   const tls = options.tls === true;
   const toTls = options.broker?.tls !== undefined;
   const pool = [`brokers = ["${toTls ? "mqtts" : "mqtt"}://127.0.0.1:${broker.port}"]`, ...(toTls ? [`tls = { ca = "${resolve("test/fixtures/tls/ca.pem")}" }`] : [])];
-  const command = options.openFilesMax === undefined ? artefact : ["sh", "-c", `ulimit -n ${options.openFilesMax} && exec "$@"`, "sh", ...artefact];
+  const command = options.openFilesMax === undefined ? artefact : withOpenFiles(artefact, options.openFilesMax);
   const { sluice, port } = await startFront(t, command, {
     config: `[limits]\n${options.limits ?? ""}\n[pools.default]\n${pool.join("\n")}\n`,
     ...(tls && { listen: "mqtts://127.0.0.1:0", words: ["--cert", TLS_FILES.cert, "--key", TLS_FILES.key] }),

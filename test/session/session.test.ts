@@ -180,6 +180,32 @@ describe("Session", () => {
     assert.deepEqual([two.dials.length, two.session.chosen?.sessions, two.session.machine.state], [1, 1, "dialing"]);
   });
 
+  test("a broker that is given up is reset before the next one is dialed, and what waited for it stalls nobody", () => {
+    const { outbox, hold, end } = turns();
+    hold();
+    const { session, client, dials } = startSession(({ pool }) => [...pool.brokers, ...pool.brokers], "none", outbox);
+    client.handler.data(client, m.connect());
+    end();
+    const first = new Stub();
+    first.takes = false;
+    dials[0]?.opened(first);
+    first.handler.close(first, undefined);
+    assert.deepEqual([first.wasReset, dials.length], [true, 1]);
+    end();
+    assert.deepEqual([dials.length, client.isPaused, session.brokerStalledAt], [2, false, 0]);
+  });
+
+  test("a client whose broker stalls is read again when that broker is given up", () => {
+    const { session, client, dials } = startSession(({ pool }) => [...pool.brokers, ...pool.brokers]);
+    client.handler.data(client, m.connect());
+    const first = new Stub();
+    first.takes = false;
+    dials[0]?.opened(first);
+    assert.deepEqual([client.isPaused, session.brokerStalledAt], [true, 1_000]);
+    first.handler.close(first, undefined);
+    assert.deepEqual([client.isPaused, session.brokerStalledAt, dials.length], [false, 0, 2]);
+  });
+
   test("a dial that throws costs its session", () => {
     const { session, client, errors } = startSession(undefined, "none", undefined, () => { throw new Error("broken"); });
     client.handler.data(client, m.connect());
